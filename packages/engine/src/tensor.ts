@@ -2,6 +2,7 @@
  * A tensor is a shape and a dtype over a piece of a backend's memory. It is always contiguous and row-major.
  * It owns nothing unless it was made by `Tensor.allocate`: arena tensors end with their step, views with their base.
  */
+import type { Arena } from './arena.ts';
 import type { Backend } from './backend.ts';
 import { LifetimeError, ShapeError } from './errors.ts';
 
@@ -31,12 +32,12 @@ export class Tensor implements Disposable {
   readonly storage: Storage;
   /** Where the tensor starts in its storage, in bytes. */
   readonly byteOffset: number;
-  /** Whether gradients are computed for this tensor: set on parameters, and by the tape on what is computed from them. */
-  requiresGrad = false;
-  /** The gradient, same shape, f32. Persistent for parameters; from the step's arena for activations. */
-  grad: Tensor | null = null;
   readonly #lifetime: Lifetime;
   readonly #owns: boolean;
+  #requiresGrad = false;
+  #grad: Tensor | null = null;
+  /** A view's gradient is the same view of its base's gradient. */
+  #base: { readonly tensor: Tensor; readonly project: (grad: Tensor) => Tensor } | null = null;
 
   constructor(
     backend: Backend,
@@ -80,6 +81,49 @@ export class Tensor implements Disposable {
     return this.#lifetime.alive;
   }
 
+  /** Whether gradients are computed for this tensor: set on parameters, and by the tape on what is computed from them. */
+  get requiresGrad(): boolean {
+    return this.#base === null ? this.#requiresGrad : this.#base.tensor.requiresGrad;
+  }
+
+  set requiresGrad(value: boolean) {
+    if (this.#base !== null) throw new ShapeError('a view has its base\'s gradient: set requiresGrad on the base');
+    if (value && this.dtype !== 'f32') {
+      throw new ShapeError(`gradients are f32: a ${this.dtype} tensor cannot require one, load the model in f32 to train it`);
+    }
+    this.#requiresGrad = value;
+  }
+
+  /** The gradient, same shape, f32: null until the tape has reached this tensor. */
+  get grad(): Tensor | null {
+    if (this.#base === null) return this.#grad;
+    const grad = this.#base.tensor.grad;
+    return grad === null ? null : this.#base.project(grad);
+  }
+
+  /**
+   * The gradient to add to; undefined where none is required. Zero-filled on first use: with memory of its own for a tensor
+   * that owns memory (a parameter keeps its gradient between steps), from the arena for all others.
+   */
+  gradient(arena: Arena): Tensor | undefined {
+    if (this.#base !== null) {
+      const grad = this.#base.tensor.gradient(arena);
+      return grad && this.#base.project(grad);
+    }
+    if (!this.#requiresGrad) return undefined;
+    if (this.#grad === null) {
+      this.#grad = this.#owns ? Tensor.allocate(this.backend, this.shape) : arena.tensor(this.shape);
+      if (!this.#owns) this.backend.fill(this.#grad, 0);
+    }
+    return this.#grad;
+  }
+
+  /** For an operation whose backward pass writes the gradient over the values: from here on this tensor holds its own gradient. */
+  becomeGradient(): void {
+    if (this.#base !== null || this.#grad !== null) throw new ShapeError('only a tensor with no other use can give its memory to its gradient');
+    this.#grad = new Tensor(this.backend, { storage: this.storage, byteOffset: this.byteOffset, lifetime: this.#lifetime }, this.shape);
+  }
+
   /** The extent of one axis; negative counts from the end. */
   dim(axis: number): number {
     const extent = this.shape.at(axis);
@@ -93,7 +137,7 @@ export class Tensor implements Disposable {
     if (size !== this.size) {
       throw new ShapeError(`[${this.shape.join(', ')}] has ${this.size} elements, [${shape.join(', ')}] has ${size}: sizes must agree`);
     }
-    return this.#view(shape, this.byteOffset);
+    return this.#view(shape, this.byteOffset, (grad) => grad.reshape(...shape));
   }
 
   /** Rows `start` to `end` (exclusive) of the first axis: the same memory. Not for quantized tensors. */
@@ -106,7 +150,7 @@ export class Tensor implements Disposable {
       throw new ShapeError(`rows of a ${this.dtype} tensor have no address of their own: dequantize it first`);
     }
     const rowSize = rest.reduce((product, extent) => product * extent, 1);
-    return this.#view([end - start, ...rest], this.byteOffset + start * rowSize * 4);
+    return this.#view([end - start, ...rest], this.byteOffset + start * rowSize * 4, (grad) => grad.rows(start, end));
   }
 
   /** Upload. The array has exactly as many elements as the tensor. */
@@ -138,8 +182,8 @@ export class Tensor implements Disposable {
   /** Frees memory the tensor owns, and its gradient's. Nothing happens to the memory of views and arena tensors. */
   dispose(): void {
     if (!this.#owns || !this.storage.alive) return;
-    this.grad?.dispose();
-    this.grad = null;
+    this.#grad?.dispose();
+    this.#grad = null;
     this.backend.release(this.storage);
   }
 
@@ -147,8 +191,9 @@ export class Tensor implements Disposable {
     this.dispose();
   }
 
-  #view(shape: Shape, byteOffset: number): Tensor {
+  #view(shape: Shape, byteOffset: number, project: (grad: Tensor) => Tensor): Tensor {
     const view = new Tensor(this.backend, { storage: this.storage, byteOffset, lifetime: this.#lifetime }, shape, this.dtype);
+    view.#base = { tensor: this, project };
     return view;
   }
 }
