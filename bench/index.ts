@@ -1,0 +1,11 @@
+/** The benchmarks by name, each loaded when it is asked for. */
+import type { Benchmark } from './harness.ts';
+
+export const BENCHMARKS: Readonly<Record<string, () => Promise<{ benchmark: Benchmark }>>> = {
+  matmul: () => import('./matmul.ts'),
+  matvec: () => import('./matvec.ts'),
+  decode: () => import('./decode.ts'),
+  prefill: () => import('./prefill.ts'),
+  train: () => import('./train.ts'),
+  tokenizer: () => import('./tokenizer.ts'),
+};
