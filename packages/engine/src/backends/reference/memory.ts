@@ -1,0 +1,141 @@
+/** The reference backend's memory: one ArrayBuffer for every allocation, and the typed views through which operations see it. */
+import type { Backend, MemoryStats } from '../../backend.ts';
+import { LifetimeError, MemoryLimitError, ShapeError } from '../../errors.ts';
+import type { DType, Shape, Storage, Tensor } from '../../tensor.ts';
+
+/** The one argument of an operation: `Args<'matmul'>`. */
+export type Args<Operation extends keyof Backend> = Backend[Operation] extends (args: infer A, ...rest: never[]) => unknown ? A : never;
+
+/** Columns that share one scale in q8 and q4. */
+export const BLOCK = 32;
+
+export class ReferenceStorage implements Storage {
+  readonly bytes: number;
+  /** Null once released. */
+  buffer: ArrayBuffer | null;
+
+  constructor(buffer: ArrayBuffer) {
+    this.bytes = buffer.byteLength;
+    this.buffer = buffer;
+  }
+
+  get alive(): boolean {
+    return this.buffer !== null;
+  }
+}
+
+/** Where a tensor's bytes are. Unlike a fast backend, this one looks at every use whether the tensor is still alive. */
+export function place(tensor: Tensor): { buffer: ArrayBuffer; byteOffset: number } {
+  tensor.assertAlive();
+  const { storage, byteOffset } = tensor;
+  if (!(storage instanceof ReferenceStorage) || storage.buffer === null) {
+    throw new LifetimeError(`a tensor [${tensor.shape.join(', ')}] of backend ${tensor.backend.name} is not in the reference backend's memory`);
+  }
+  return { buffer: storage.buffer, byteOffset };
+}
+
+/** The elements of an f32 tensor, row-major. */
+export function floats(tensor: Tensor): Float32Array {
+  const { buffer, byteOffset } = place(tensor);
+  return new Float32Array(buffer, byteOffset, tensor.size);
+}
+
+/** The elements of an i32 tensor, row-major. */
+export function integers(tensor: Tensor): Int32Array {
+  const { buffer, byteOffset } = place(tensor);
+  return new Int32Array(buffer, byteOffset, tensor.size);
+}
+
+/**
+ * The unchecked accessor of this folder's loops: indices come from shapes that `ops.ts` has checked, so the `undefined` that
+ * TypeScript sees in `array[index]` cannot be. (Out of range it would give NaN in the sums, which the conformance suite sees.)
+ */
+export function at(array: Float32Array | Float64Array, index: number): number {
+  return array[index] as number;
+}
+
+/** The same for whole numbers: ids, positions, codes. */
+export function integerAt(array: Int32Array | Int8Array, index: number): number {
+  return array[index] as number;
+}
+
+/** Elements from one index of the first axis to the next: C of (N, C), K·D of (N, K, D). */
+export function rowWidth(tensor: Tensor): number {
+  return tensor.shape.slice(1).reduce((product, extent) => product * extent, 1);
+}
+
+/** Allocation with accounting and an optional limit. */
+export class ReferenceMemory {
+  readonly #limitBytes: number;
+  #live = new Set<Storage>();
+  #allocatedBytes = 0;
+  #peakBytes = 0;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  byteLength(shape: Shape, dtype: DType): number {
+    const size = shape.reduce((product, extent) => product * extent, 1);
+    if (dtype === 'f32' || dtype === 'i32') return size * 4;
+    const [, columns] = shape;
+    if (shape.length !== 2 || columns === undefined || columns % BLOCK !== 0) {
+      throw new ShapeError(`${dtype} needs a matrix whose columns are a multiple of ${BLOCK}; [${shape.join(', ')}] is not: keep it in f32`);
+    }
+    return size + (size / BLOCK) * 4; // a byte a code, 4 bits used in q4, then the scales
+  }
+
+  allocate(bytes: number): Storage {
+    const sizes = { requestedBytes: bytes, usedBytes: this.#allocatedBytes, limitBytes: this.#limitBytes };
+    const remedy = 'free tensors, or use a smaller model, batch or context';
+    if (this.#allocatedBytes + bytes > this.#limitBytes) throw new MemoryLimitError('an allocation', sizes, remedy);
+    let storage: ReferenceStorage;
+    try {
+      storage = new ReferenceStorage(new ArrayBuffer(bytes));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new MemoryLimitError('an allocation', { ...sizes, limitBytes: this.#allocatedBytes }, remedy);
+    }
+    this.#live.add(storage);
+    this.#allocatedBytes += bytes;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#allocatedBytes);
+    return storage;
+  }
+
+  release(storage: Storage): void {
+    if (!(storage instanceof ReferenceStorage) || !this.#live.delete(storage)) {
+      throw new LifetimeError(`storage of ${storage.bytes} bytes is released twice, or is not this backend's: release it once, where it was allocated`);
+    }
+    this.#allocatedBytes -= storage.bytes;
+    storage.buffer = null;
+  }
+
+  releaseAll(): void {
+    for (const storage of [...this.#live]) this.release(storage);
+  }
+
+  stats(): MemoryStats {
+    return {
+      allocations: this.#live.size,
+      allocatedBytes: this.#allocatedBytes,
+      peakBytes: this.#peakBytes,
+      limitBytes: this.#limitBytes,
+    };
+  }
+}
+
+export function write(tensor: Tensor, data: Float32Array | Int32Array): void {
+  elementsLike(tensor, data).set(data);
+}
+
+export function read(tensor: Tensor, into: Float32Array | Int32Array): void {
+  into.set(elementsLike(tensor, into));
+}
+
+function elementsLike(tensor: Tensor, array: Float32Array | Int32Array): Float32Array | Int32Array {
+  const dtype = array instanceof Int32Array ? 'i32' : 'f32';
+  if (tensor.dtype !== dtype || array.length !== tensor.size) {
+    throw new ShapeError(`an array of ${array.length} ${dtype} does not match a ${tensor.dtype} tensor [${tensor.shape.join(', ')}]`);
+  }
+  return dtype === 'i32' ? integers(tensor) : floats(tensor);
+}
