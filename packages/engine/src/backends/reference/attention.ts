@@ -3,7 +3,7 @@
  * arXiv:2305.13245), over sequences packed end to end. The backward pass keeps no probabilities: it computes them again from
  * logSumExp, as FlashAttention does (Dao et al., 2022, arXiv:2205.14135, appendix B.4).
  */
-import { type Args, at, floats, integerAt, integers } from './memory.ts';
+import { type Args, at, doubleAt, floats, integerAt, integers } from './memory.ts';
 import type { Tensor } from '../../tensor.ts';
 
 /** One sequence: its queries are rows of q and out, its keys rows of k and v. */
@@ -37,10 +37,13 @@ function dot(a: Float32Array, aStart: number, b: Float32Array, bStart: number, l
 
 /** sums[start…] += factor · x[xStart…]. */
 function addScaled(sums: Float64Array, start: number, factor: number, x: Float32Array, xStart: number, length: number): void {
-  for (let d = 0; d < length; d++) sums[start + d] = at(sums, start + d) + factor * at(x, xStart + d);
+  for (let d = 0; d < length; d++) sums[start + d] = doubleAt(sums, start + d) + factor * at(x, xStart + d);
 }
 
-/** q, out (N, H, D); k, v (R, K, D); logSumExp (N, H). For every query and head: s_j = q·k_j·scale, p = softmax(s), out = Σ_j p_j·v_j. */
+/**
+ * For every query and head: s_j = q·k_j·scale, p = softmax(s), out = Σ_j p_j·v_j.
+ * q, out (N, H, D); k, v (R, K, D); logSumExp (N, H).
+ */
 export function attention({ out, logSumExp, q, k, v, sequences, causal, scale }: Args<'attention'>): void {
   const [H, D, K] = [q.dim(1), q.dim(2), k.dim(1)];
   const outValues = floats(out);
@@ -67,11 +70,11 @@ export function attention({ out, logSumExp, q, k, v, sequences, causal, scale }:
         let total = 0;
         sums.fill(0);
         for (let j = 0; j < visible; j++) {
-          const weight = Math.exp(at(scores, j) - largest);
+          const weight = Math.exp(doubleAt(scores, j) - largest);
           total += weight;
           addScaled(sums, 0, weight, vs, keyRow(j) * D, D);
         }
-        for (let d = 0; d < D; d++) outValues[queryRow * D + d] = at(sums, d) / total;
+        for (let d = 0; d < D; d++) outValues[queryRow * D + d] = doubleAt(sums, d) / total;
         if (lse) lse[queryRow] = largest + Math.log(total);
       }
     }
@@ -111,13 +114,13 @@ export function attentionBackward(args: Args<'attentionBackward'>): void {
             addScaled(dKeys, j * D, dS, qs, queryRow * D, D);
             addScaled(dValues, j * D, p, dOuts, queryRow * D, D);
           }
-          if (dQs) for (let d = 0; d < D; d++) dQs[queryRow * D + d] = at(dQs, queryRow * D + d) + at(dQuery, d);
+          if (dQs) for (let d = 0; d < D; d++) dQs[queryRow * D + d] = at(dQs, queryRow * D + d) + doubleAt(dQuery, d);
         }
       }
       for (let j = 0; j < span.keyLength; j++) {
         const key = ((span.keyStart + j) * K + keyHead) * D;
-        if (dKs) for (let d = 0; d < D; d++) dKs[key + d] = at(dKs, key + d) + at(dKeys, j * D + d);
-        if (dVs) for (let d = 0; d < D; d++) dVs[key + d] = at(dVs, key + d) + at(dValues, j * D + d);
+        if (dKs) for (let d = 0; d < D; d++) dKs[key + d] = at(dKs, key + d) + doubleAt(dKeys, j * D + d);
+        if (dVs) for (let d = 0; d < D; d++) dVs[key + d] = at(dVs, key + d) + doubleAt(dValues, j * D + d);
       }
     }
   }

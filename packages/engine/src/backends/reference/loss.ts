@@ -1,7 +1,7 @@
 /** Softmax and cross-entropy in one, forward and backward. */
 import { type Args, at, floats, integerAt, integers } from './memory.ts';
 
-/** losses[n] = −log softmax(logits[n, :])[target] = logSumExp(logits[n, :]) − logits[n, target]. logits (N, V); the rest (N). */
+/** losses[n] = −log softmax(logits[n, :])[target] = logSumExp(logits[n, :]) − logits[n, target]. logits (N, V), the rest (N). */
 export function crossEntropy({ losses, logSumExp, logits, targets, ignoreIndex }: Args<'crossEntropy'>): void {
   const [N, V] = [logits.dim(0), logits.dim(1)];
   const [lossValues, lse, logitValues] = [floats(losses), floats(logSumExp), floats(logits)];

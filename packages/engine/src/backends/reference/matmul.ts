@@ -1,5 +1,5 @@
 /** Matrix products. The gradients of `linear` are matrix products too, with other transposes, so there is one operation. */
-import { type Args, at, floats } from './memory.ts';
+import { type Args, at, doubleAt, floats } from './memory.ts';
 
 /**
  * out (M, N) = op(a) (M, K) · op(b) (K, N). With y = x·Wᵀ (W (out, in), transposeB), the gradients are dX = dY·W and
@@ -24,18 +24,18 @@ export function matmul({ out, a, b, transposeA = false, transposeB = false, bias
     if (transposeB) {
       for (let n = 0; n < N; n++) {
         let sum = 0;
-        for (let k = 0; k < K; k++) sum += at(aRow, k) * at(bValues, n * K + k);
+        for (let k = 0; k < K; k++) sum += doubleAt(aRow, k) * at(bValues, n * K + k);
         sums[n] = sum;
       }
     } else {
       for (let k = 0; k < K; k++) {
-        const factor = at(aRow, k);
-        for (let n = 0; n < N; n++) sums[n] = at(sums, n) + factor * at(bValues, k * N + n);
+        const factor = doubleAt(aRow, k);
+        for (let n = 0; n < N; n++) sums[n] = doubleAt(sums, n) + factor * at(bValues, k * N + n);
       }
     }
     for (let n = 0; n < N; n++) {
       const start = biasValues ? at(biasValues, n) : accumulate ? at(outValues, m * N + n) : 0;
-      outValues[m * N + n] = start + at(sums, n);
+      outValues[m * N + n] = start + doubleAt(sums, n);
     }
   }
 }

@@ -1,7 +1,10 @@
 /** Layer norm (Ba et al., 2016, arXiv:1607.06450) and RMS norm (Zhang & Sennrich, 2019, arXiv:1910.07467) over the last axis. */
-import { type Args, at, floats } from './memory.ts';
+import { type Args, at, doubleAt, floats } from './memory.ts';
 
-/** out = x̂ · weight + bias with x̂ = (x − mean) · rstd, rstd = 1/√(variance + ε). x, out (N, C); weight, bias (C); mean, rstd (N). */
+/**
+ * out = x̂ · weight + bias with x̂ = (x − mean) · rstd, rstd = 1/√(variance + ε).
+ * x, out (N, C); weight, bias (C); mean, rstd (N).
+ */
 export function layerNorm({ out, mean, rstd, x, weight, bias, epsilon }: Args<'layerNorm'>): void {
   const C = weight.size;
   const N = mean.size;
@@ -51,8 +54,8 @@ export function layerNormBackward({ dX, dWeight, dBias, dOut, x, weight, mean, r
       const normalized = (at(xValues, n * C + c) - m) * r;
       sumG += d * at(weights, c);
       sumGX += d * at(weights, c) * normalized;
-      weightSums[c] = at(weightSums, c) + d * normalized;
-      biasSums[c] = at(biasSums, c) + d;
+      weightSums[c] = doubleAt(weightSums, c) + d * normalized;
+      biasSums[c] = doubleAt(biasSums, c) + d;
     }
     if (!dXValues) continue;
     for (let c = 0; c < C; c++) {
@@ -100,7 +103,7 @@ export function rmsNormBackward({ dX, dWeight, dOut, x, weight, rstd }: Args<'rm
       const d = at(dOutValues, n * C + c);
       const normalized = at(xValues, n * C + c) * r;
       sumGX += d * at(weights, c) * normalized;
-      weightSums[c] = at(weightSums, c) + d * normalized;
+      weightSums[c] = doubleAt(weightSums, c) + d * normalized;
     }
     if (!dXValues) continue;
     for (let c = 0; c < C; c++) {
@@ -113,5 +116,5 @@ export function rmsNormBackward({ dX, dWeight, dOut, x, weight, rstd }: Args<'rm
 }
 
 function addTo(values: Float32Array, sums: Float64Array): void {
-  for (let i = 0; i < values.length; i++) values[i] = at(values, i) + at(sums, i);
+  for (let i = 0; i < values.length; i++) values[i] = at(values, i) + doubleAt(sums, i);
 }

@@ -4,7 +4,7 @@
  *
  * Codes are computed in single precision (`Math.fround` after every step), so that every backend arrives at the same ones.
  */
-import { type Args, at, BLOCK, floats, integerAt, place } from './memory.ts';
+import { type Args, at, BLOCK, codeAt, floats, place } from './memory.ts';
 import type { Tensor } from '../../tensor.ts';
 
 interface Blocks {
@@ -37,7 +37,7 @@ export function dequantize({ out, x }: Args<'dequantize'>): void {
 export function dequantizeRow(x: Tensor, from: number, count: number, into: Float32Array, start: number): void {
   const { codes, scales } = blocks(x);
   for (let i = 0; i < count; i++) {
-    into[start + i] = integerAt(codes, from + i) * at(scales, Math.floor((from + i) / BLOCK));
+    into[start + i] = codeAt(codes, from + i) * at(scales, Math.floor((from + i) / BLOCK));
   }
 }
 
@@ -55,7 +55,7 @@ function quantizeBlock8(to: Blocks, block: number, x: Float32Array): void {
   }
 }
 
-/** q4: m the value of largest magnitude, d = m / −8, code = min(15, floor(x / d + 8.5)) − 8. So m itself becomes −8 · d, exactly. */
+/** q4: m the value of largest magnitude, d = m / −8, code = min(15, floor(x / d + 8.5)) − 8. So m itself is exact: −8 · d. */
 function quantizeBlock4(to: Blocks, block: number, x: Float32Array): void {
   const start = block * BLOCK;
   let m = 0;
@@ -96,7 +96,9 @@ export function matmulQuantized({ out, a, w, bias }: Args<'matmulQuantized'>): v
       let sum = biasValues ? at(biasValues, r) : 0;
       for (let block = 0; block < rowBlocks; block++) {
         let dot = 0;
-        for (let i = block * BLOCK; i < (block + 1) * BLOCK; i++) dot += integerAt(row.codes, i) * integerAt(weights.codes, r * C + i);
+        for (let i = block * BLOCK; i < (block + 1) * BLOCK; i++) {
+          dot += codeAt(row.codes, i) * codeAt(weights.codes, r * C + i);
+        }
         sum += at(row.scales, block) * at(weights.scales, r * rowBlocks + block) * dot;
       }
       outValues[n * R + r] = sum;
