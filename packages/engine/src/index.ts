@@ -1,4 +1,5 @@
 export { Arena } from './arena.ts';
+export { ReferenceBackend, type ReferenceOptions } from './backends/reference/reference.ts';
 export type { Activation, Backend, MemoryStats } from './backend.ts';
 export { EngineError, formatBytes, LifetimeError, MemoryLimitError, ShapeError } from './errors.ts';
 export * as ops from './ops.ts';

@@ -149,7 +149,8 @@ export function read(tensor: Tensor, into: Float32Array | Int32Array): void {
 function elementsLike(tensor: Tensor, array: Float32Array | Int32Array): Float32Array | Int32Array {
   const dtype = array instanceof Int32Array ? 'i32' : 'f32';
   if (tensor.dtype !== dtype || array.length !== tensor.size) {
-    throw new ShapeError(`an array of ${array.length} ${dtype} does not match a ${tensor.dtype} tensor [${tensor.shape.join(', ')}]`);
+    const shape = tensor.shape.join(', ');
+    throw new ShapeError(`an array of ${array.length} ${dtype} values is not what a ${tensor.dtype} tensor [${shape}] holds`);
   }
   return dtype === 'i32' ? integers(tensor) : floats(tensor);
 }
