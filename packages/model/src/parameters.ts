@@ -1,0 +1,157 @@
+/**
+ * What a configuration's weights are called, what shape they have and what part they play.
+ *
+ * Names are those of Hugging Face's Llama, for every family; learned positions, which Llama lacks, are
+ * `model.embed_positions.weight`. All linear weights are stored (out, in).
+ */
+import { type Backend, type DType, formatBytes, MemoryLimitError, type Shape, Tensor } from '@parley/engine';
+import { checkConfig, type TransformerConfig } from './config.ts';
+import { ModelError } from './errors.ts';
+
+/** How a model's matrices are held in memory. Norms, biases and learned positions are f32 in every case. */
+export type WeightDType = Extract<DType, 'f32' | 'q8' | 'q4'>;
+
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: Shape;
+  /** `tokens` and `positions`: lookup tables. `matrix`: a linear layer's weight. `gain`: a norm's. */
+  readonly kind: 'tokens' | 'positions' | 'matrix' | 'gain' | 'bias';
+  /** Whether it writes into the residual stream, as the last matrix of a sublayer does. */
+  readonly residual: boolean;
+}
+
+/** Every parameter of the model, in the order of the forward pass. Tied embeddings have no `lm_head.weight`. */
+export function parameterSpecs(config: TransformerConfig): ParameterSpec[] {
+  const { hiddenSize: c, vocabSize, intermediateSize, attentionBias, mlpBias } = checkConfig(config);
+  const queries = config.heads * config.headSize;
+  const keys = config.keyValueHeads * config.headSize;
+  const specs: ParameterSpec[] = [];
+  const norm = (name: string): void => {
+    specs.push({ name: `${name}.weight`, shape: [c], kind: 'gain', residual: false });
+    if (config.norm === 'layer') specs.push({ name: `${name}.bias`, shape: [c], kind: 'bias', residual: false });
+  };
+  const linear = (name: string, size: { out: number; in: number; bias: boolean; residual?: boolean }): void => {
+    const { residual = false } = size;
+    specs.push({ name: `${name}.weight`, shape: [size.out, size.in], kind: 'matrix', residual });
+    if (size.bias) specs.push({ name: `${name}.bias`, shape: [size.out], kind: 'bias', residual: false });
+  };
+
+  specs.push({ name: 'model.embed_tokens.weight', shape: [vocabSize, c], kind: 'tokens', residual: false });
+  if (config.positions === 'learned') {
+    specs.push({ name: 'model.embed_positions.weight', shape: [config.contextLength, c], kind: 'positions', residual: false });
+  }
+  for (let layer = 0; layer < config.layers; layer++) {
+    const block = `model.layers.${layer}`;
+    norm(`${block}.input_layernorm`);
+    linear(`${block}.self_attn.q_proj`, { out: queries, in: c, bias: attentionBias });
+    linear(`${block}.self_attn.k_proj`, { out: keys, in: c, bias: attentionBias });
+    linear(`${block}.self_attn.v_proj`, { out: keys, in: c, bias: attentionBias });
+    linear(`${block}.self_attn.o_proj`, { out: c, in: queries, bias: attentionBias, residual: true });
+    norm(`${block}.post_attention_layernorm`);
+    if (config.gated) linear(`${block}.mlp.gate_proj`, { out: intermediateSize, in: c, bias: mlpBias });
+    linear(`${block}.mlp.up_proj`, { out: intermediateSize, in: c, bias: mlpBias });
+    linear(`${block}.mlp.down_proj`, { out: c, in: intermediateSize, bias: mlpBias, residual: true });
+  }
+  norm('model.norm');
+  if (!config.tieEmbeddings) linear('lm_head', { out: vocabSize, in: c, bias: false });
+  return specs;
+}
+
+const sizeOf = (shape: Shape): number => shape.reduce((product, extent) => product * extent, 1);
+
+/** Number of trained values; tied embeddings count once. */
+export function parameterCount(config: TransformerConfig): number {
+  return parameterSpecs(config).reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
+}
+
+/** The dtype a parameter takes in a model held in `dtype`. */
+const storedDType = (spec: ParameterSpec, dtype: WeightDType): WeightDType =>
+  spec.kind === 'matrix' || spec.kind === 'tokens' ? dtype : 'f32';
+
+/** Bytes of weights and rotary tables in a backend's memory. Throws ModelError when a matrix cannot be held in `dtype`. */
+export function modelBytes(backend: Backend, config: TransformerConfig, dtype: WeightDType = 'f32'): number {
+  let bytes = config.positions === 'rotary' ? 4 * config.contextLength * config.headSize : 0;
+  for (const spec of parameterSpecs(config)) {
+    const stored = storedDType(spec, dtype);
+    const columns = spec.shape.at(-1) ?? 0;
+    if (stored !== 'f32' && columns % 32 !== 0) {
+      throw new ModelError(
+        `${spec.name} [${spec.shape.join(', ')}] cannot be held in ${dtype}, which takes rows in blocks of 32 columns: ` +
+          `${columns} is not a multiple of 32, use dtype "f32"`,
+      );
+    }
+    bytes += backend.byteLength(spec.shape, stored);
+  }
+  return bytes;
+}
+
+/**
+ * Allocates a model's parameters one at a time while someone fills them. Quantized ones pass through one f32 buffer as large
+ * as the largest of them, so that the model is never held in f32 as a whole.
+ */
+export class ParameterBuilder implements Disposable {
+  readonly specs: readonly ParameterSpec[];
+  readonly #backend: Backend;
+  readonly #dtype: WeightDType;
+  readonly #built = new Map<string, Tensor>();
+  #staging: Tensor | null = null;
+
+  /** Throws MemoryLimitError, before anything is allocated, when the model does not fit. */
+  constructor(backend: Backend, config: TransformerConfig, dtype: WeightDType) {
+    this.#backend = backend;
+    this.#dtype = dtype;
+    this.specs = parameterSpecs(config);
+    const staged = Math.max(0, ...this.specs.filter((s) => storedDType(s, dtype) !== 'f32').map((s) => sizeOf(s.shape)));
+    const requestedBytes = modelBytes(backend, config, dtype) + 4 * staged;
+    const { allocatedBytes: usedBytes, limitBytes } = backend.stats();
+    if (usedBytes + requestedBytes > limitBytes) {
+      const smaller = dtype === 'f32' ? 'load it in dtype "q8" or "q4", or choose a smaller one' : 'choose a smaller one';
+      throw new MemoryLimitError(
+        `the model (${parameterCount(config).toLocaleString('en-US')} parameters in ${dtype}` +
+          `${staged > 0 ? `, with ${formatBytes(4 * staged)} to quantize through` : ''})`,
+        { requestedBytes, usedBytes, limitBytes },
+        smaller,
+      );
+    }
+    if (staged > 0) this.#staging = Tensor.allocate(backend, [staged]);
+  }
+
+  /** Has `fill` write all of an f32 tensor of the parameter's shape, then keeps it as the model wants it. */
+  async add(spec: ParameterSpec, fill: (target: Tensor) => Promise<void>): Promise<void> {
+    const { target, done } = this.#begin(spec);
+    await fill(target);
+    done();
+  }
+
+  /** `add` for values that are at hand. */
+  addSync(spec: ParameterSpec, values: Float32Array): void {
+    const { target, done } = this.#begin(spec);
+    target.write(values);
+    done();
+  }
+
+  #begin(spec: ParameterSpec): { target: Tensor; done: () => void } {
+    const tensor = Tensor.allocate(this.#backend, spec.shape, storedDType(spec, this.#dtype));
+    this.#built.set(spec.name, tensor);
+    if (tensor.dtype === 'f32') return { target: tensor, done: () => {} };
+    if (this.#staging === null) throw new ModelError('parameters are added to a builder that is finished: make a new one');
+    const target = this.#staging.rows(0, tensor.size).reshape(...spec.shape);
+    return { target, done: () => this.#backend.quantize({ out: tensor, x: target }) };
+  }
+
+  /** Hands the parameters over; from here on they are the caller's to dispose. */
+  finish(): Map<string, Tensor> {
+    const parameters = new Map(this.#built);
+    this.#built.clear();
+    this[Symbol.dispose]();
+    return parameters;
+  }
+
+  /** Frees what was not handed over, so that a failed load leaves nothing behind. */
+  [Symbol.dispose](): void {
+    this.#staging?.dispose();
+    this.#staging = null;
+    for (const tensor of this.#built.values()) tensor.dispose();
+    this.#built.clear();
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * The transformer (Vaswani et al., 2017; decoder only, norms before the sublayers as in GPT-2), written once for every family.
+ * The same code trains (a context with a tape), runs with or without a KV cache, and runs with q8 or q4 matrices.
+ *
+ * Letters: N tokens in a packed batch, C hidden size, V vocabulary, H query heads, K key/value heads, D head size, F MLP size.
+ */
+import { Arena, type Backend, type Context, type DType, IGNORE_INDEX, ops, type Random, type Tape, Tensor } from '@parley/engine';
+import { type Batch, placeBatch, type PlacedBatch } from './batch.ts';
+import { type CacheOptions, KeyValueCache } from './cache.ts';
+import { checkConfig, type TransformerConfig } from './config.ts';
+import { BatchError, count, ModelError } from './errors.ts';
+import { initialValues } from './initialize.ts';
+import { ParameterBuilder, parameterSpecs, type WeightDType } from './parameters.ts';
+
+interface Affine {
+  readonly weight: Tensor;
+  readonly bias?: Tensor;
+}
+
+/** One block's parameters, looked up once. */
+interface Block {
+  readonly attentionNorm: Affine;
+  readonly q: Affine;
+  readonly k: Affine;
+  readonly v: Affine;
+  readonly o: Affine;
+  readonly mlpNorm: Affine;
+  readonly gate: Affine | null;
+  readonly up: Affine;
+  readonly down: Affine;
+}
+
+/** Parameters as an optimizer treats them. */
+export interface ParameterGroups {
+  /** Every matrix, the embedding tables (tokens and learned positions) included. */
+  readonly decay: readonly (readonly [name: string, tensor: Tensor])[];
+  /** Norm gains and all biases: pulling these to zero would change what the layer means, not how far it fits. */
+  readonly noDecay: readonly (readonly [name: string, tensor: Tensor])[];
+}
+
+export interface LossOptions {
+  /** (rows), the next token of each row that has logits, or `ignoreIndex`. */
+  readonly targets: Int32Array;
+  /** Default −100. */
+  readonly ignoreIndex?: number;
+  /** What one target weighs in the gradient. Default 1 / number of targets that are not ignored: the mean. */
+  readonly scale?: number;
+}
+
+export class Transformer implements Disposable {
+  readonly config: TransformerConfig;
+  readonly backend: Backend;
+  /** By internal name (see parameters.ts), in the order of the forward pass. */
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly #blocks: readonly Block[];
+  readonly #embedding: Tensor;
+  readonly #positions: Tensor | null;
+  readonly #norm: Affine;
+  readonly #head: Affine;
+  /** cos and sin of the rotary angles, (contextLength, D/2). */
+  readonly #rotary: { readonly cos: Tensor; readonly sin: Tensor } | null;
+  /** Inference's working memory, one layer at a time; training keeps every layer's in the step's arena. */
+  readonly #scratch: Arena;
+
+  /** Takes parameters as they are and owns them from here on. Throws ModelError when one is missing, extra or of another shape. */
+  constructor(backend: Backend, config: TransformerConfig, parameters: ReadonlyMap<string, Tensor>) {
+    this.config = checkConfig(config);
+    this.backend = backend;
+    this.parameters = parameters;
+    const specs = parameterSpecs(config);
+    for (const { name, shape } of specs) {
+      const tensor = parameters.get(name);
+      if (tensor === undefined) throw new ModelError(`the parameter ${name} [${shape.join(', ')}] is missing`);
+      if (tensor.shape.join() !== shape.join()) {
+        throw new ModelError(`the parameter ${name} is [${tensor.shape.join(', ')}]; this configuration makes it [${shape.join(', ')}]`);
+      }
+    }
+    if (parameters.size !== specs.length) {
+      const known = new Set(specs.map((spec) => spec.name));
+      throw new ModelError(`parameters this configuration has no place for: ${[...parameters.keys()].filter((name) => !known.has(name)).join(', ')}`);
+    }
+
+    const tensor = (name: string): Tensor => parameters.get(name)!;
+    const affine = (name: string): Affine => {
+      const bias = parameters.get(`${name}.bias`);
+      return bias === undefined ? { weight: tensor(`${name}.weight`) } : { weight: tensor(`${name}.weight`), bias };
+    };
+    this.#embedding = tensor('model.embed_tokens.weight');
+    this.#positions = config.positions === 'learned' ? tensor('model.embed_positions.weight') : null;
+    this.#blocks = Array.from({ length: config.layers }, (_, layer) => {
+      const block = `model.layers.${layer}`;
+      return {
+        attentionNorm: affine(`${block}.input_layernorm`),
+        q: affine(`${block}.self_attn.q_proj`),
+        k: affine(`${block}.self_attn.k_proj`),
+        v: affine(`${block}.self_attn.v_proj`),
+        o: affine(`${block}.self_attn.o_proj`),
+        mlpNorm: affine(`${block}.post_attention_layernorm`),
+        gate: config.gated ? affine(`${block}.mlp.gate_proj`) : null,
+        up: affine(`${block}.mlp.up_proj`),
+        down: affine(`${block}.mlp.down_proj`),
+      };
+    });
+    this.#norm = affine('model.norm');
+    this.#head = config.tieEmbeddings ? { weight: this.#embedding } : affine('lm_head');
+    // A quantized model cannot be trained, so its norms and biases ask for no gradients either.
+    if (this.dtype === 'f32') for (const parameter of parameters.values()) parameter.requiresGrad = true;
+    this.#scratch = new Arena(backend);
+    this.#rotary = config.positions === 'rotary' ? rotaryTables(backend, config) : null;
+  }
+
+  /** A model with fresh weights (see initialize.ts); the same `random` state gives the same bits. Throws MemoryLimitError. */
+  static initialize(backend: Backend, config: TransformerConfig, random: Random, options: { dtype?: WeightDType } = {}): Transformer {
+    using builder = new ParameterBuilder(backend, config, options.dtype ?? 'f32');
+    for (const spec of builder.specs) builder.addSync(spec, initialValues(spec, config, random));
+    return new Transformer(backend, config, builder.finish());
+  }
+
+  /** How its matrices are held. */
+  get dtype(): DType {
+    return this.#embedding.dtype;
+  }
+
+  /** Trained values; tied embeddings count once. */
+  get parameterCount(): number {
+    let sum = 0;
+    for (const tensor of this.parameters.values()) sum += tensor.size;
+    return sum;
+  }
+
+  get parameterGroups(): ParameterGroups {
+    const all = [...this.parameters];
+    return { decay: all.filter(([, tensor]) => tensor.shape.length > 1), noDecay: all.filter(([, tensor]) => tensor.shape.length === 1) };
+  }
+
+  /** An empty cache for this model; dispose it before the backend. Throws MemoryLimitError. */
+  createCache(options: CacheOptions): KeyValueCache {
+    return new KeyValueCache(this.backend, this.config, options);
+  }
+
+  /**
+   * Logits (rows, V) of a batch, in the context's arena. rows: N, or as many as `logitRows` names.
+   * Throws BatchError when the batch does not fit the model or its cache.
+   */
+  forward(ctx: Context, batch: Batch): Tensor {
+    const { config } = this;
+    if (ctx.tape !== null) this.#checkTrainable(batch);
+    const placed = placeBatch(ctx.arena, config, batch);
+
+    let x = ops.embedding(ctx, this.#embedding, placed.tokens); // (N, C)
+    if (this.#positions) x = residual(ctx, x, ops.embedding(ctx, this.#positions, placed.positions));
+    for (let layer = 0; layer < config.layers; layer++) {
+      if (ctx.tape === null) this.#scratch.reset();
+      const inner = ctx.tape === null ? { arena: this.#scratch, tape: null } : ctx;
+      x = this.#block(inner, x, placed, layer);
+    }
+    if (placed.logitRows) x = ops.embedding(ctx, x, placed.logitRows); // (rows, C)
+    return linear(ctx, this.#normalize(ctx, x, this.#norm), this.#head);
+  }
+
+  /**
+   * Cross-entropy (rows), in nats and unscaled, of the logits of a batch against `targets`. With a tape it is where the
+   * backward pass starts: `tape.backward()` then adds the gradient of scale · Σ losses to the parameters'.
+   */
+  loss(ctx: Context, batch: Batch, options: LossOptions): Tensor {
+    const { targets, ignoreIndex = IGNORE_INDEX } = options;
+    const rows = batch.logitRows?.length ?? batch.tokens.length;
+    if (targets.length !== rows) throw new BatchError(`${rows} rows of logits came with ${targets.length} targets: pass one for each row`);
+    let counted = 0;
+    for (const [row, target] of targets.entries()) {
+      if (target === ignoreIndex) continue;
+      counted++;
+      if (target < 0 || target >= this.config.vocabSize) {
+        throw new BatchError(
+          `target ${target} at row ${row} is outside this model's vocabulary of ${count(this.config.vocabSize)}: ` +
+            `to give a row no loss, make its target ${ignoreIndex}`,
+        );
+      }
+    }
+    const logits = this.forward(ctx, batch);
+    return ops.crossEntropy(ctx, logits, { targets: ctx.arena.from(targets), ignoreIndex, scale: options.scale ?? 1 / Math.max(1, counted) });
+  }
+
+  dispose(): void {
+    for (const parameter of this.parameters.values()) parameter.dispose();
+    this.#rotary?.cos.dispose();
+    this.#rotary?.sin.dispose();
+    this.#scratch.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** x (N, C) + attention(norm(x)) + mlp(norm(·)): the one transformer block. */
+  #block(ctx: Context, x: Tensor, batch: PlacedBatch, layer: number): Tensor {
+    const block = this.#blocks[layer]!;
+    const attended = residual(ctx, x, this.#attention(ctx, this.#normalize(ctx, x, block.attentionNorm), { block, batch, layer }));
+    return residual(ctx, attended, this.#mlp(ctx, this.#normalize(ctx, attended, block.mlpNorm), block));
+  }
+
+  /** Causal self-attention of x (N, C). With a cache the new keys and values are written to it first and all are read from it. */
+  #attention(ctx: Context, x: Tensor, where: { block: Block; batch: PlacedBatch; layer: number }): Tensor {
+    const { heads, keyValueHeads, headSize } = this.config;
+    const { block, batch, layer } = where;
+    const n = x.dim(0);
+    let q = linear(ctx, x, block.q).reshape(n, heads, headSize);
+    let k = linear(ctx, x, block.k).reshape(n, keyValueHeads, headSize);
+    let v = linear(ctx, x, block.v).reshape(n, keyValueHeads, headSize);
+    if (this.#rotary) {
+      const angles = { positions: batch.positions, ...this.#rotary };
+      q = ops.rotary(ctx, q, angles);
+      k = ops.rotary(ctx, k, angles);
+    }
+    if (batch.cache && batch.cacheRows) {
+      const cached = batch.cache.layer(layer);
+      const flat = (tensor: Tensor): Tensor => tensor.reshape(tensor.dim(0), keyValueHeads * headSize);
+      this.backend.scatterRows({ out: flat(cached.k), x: flat(k), rows: batch.cacheRows });
+      this.backend.scatterRows({ out: flat(cached.v), x: flat(v), rows: batch.cacheRows });
+      ({ k, v } = cached);
+    }
+    const { sequences, maxQueryLength } = batch;
+    const out = ops.attention(ctx, { q, k, v, sequences, maxQueryLength, causal: true, scale: 1 / Math.sqrt(headSize) });
+    return linear(ctx, out.reshape(n, heads * headSize), block.o);
+  }
+
+  #mlp(ctx: Context, x: Tensor, block: Block): Tensor {
+    const { activation } = this.config;
+    const up = linear(ctx, x, block.up); // (N, F)
+    const inner = block.gate ? ops.gated(ctx, linear(ctx, x, block.gate), up, activation) : ops.activation(ctx, up, activation);
+    return linear(ctx, inner, block.down);
+  }
+
+  #normalize(ctx: Context, x: Tensor, norm: Affine): Tensor {
+    const args = { ...norm, epsilon: this.config.normEpsilon };
+    return this.config.norm === 'layer' ? ops.layerNorm(ctx, x, args) : ops.rmsNorm(ctx, x, args);
+  }
+
+  #checkTrainable(batch: Batch): void {
+    if (this.dtype !== 'f32') throw new ModelError(`a model in ${this.dtype} cannot be trained: load it with dtype "f32"`);
+    if (batch.cache) throw new BatchError('gradients do not flow through a cache: train without one');
+  }
+}
+
+const linear = (ctx: Context, x: Tensor, { weight, bias }: Affine): Tensor => ops.linear(ctx, x, weight, bias);
+
+/** x + delta. Inference adds in place, so that the stream is one buffer that outlives each layer's scratch memory. */
+function residual(ctx: { readonly arena: Arena; readonly tape: Tape | null }, x: Tensor, delta: Tensor): Tensor {
+  if (ctx.tape !== null) return ops.add(ctx, x, delta);
+  ctx.arena.backend.add({ out: x, a: x, b: delta });
+  return x;
+}
+
+/** cos and sin of position · θ^(−2i/D), (contextLength, D/2), from angles in float64. */
+function rotaryTables(backend: Backend, config: TransformerConfig): { cos: Tensor; sin: Tensor } {
+  const half = config.headSize / 2;
+  const cos = new Float32Array(config.contextLength * half);
+  const sin = new Float32Array(config.contextLength * half);
+  for (let i = 0; i < half; i++) {
+    const frequency = config.ropeTheta ** ((-2 * i) / config.headSize);
+    for (let position = 0; position < config.contextLength; position++) {
+      cos[position * half + i] = Math.cos(position * frequency);
+      sin[position * half + i] = Math.sin(position * frequency);
+    }
+  }
+  const shape = [config.contextLength, half];
+  return { cos: Tensor.from(backend, cos, shape), sin: Tensor.from(backend, sin, shape) };
+}
