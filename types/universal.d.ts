@@ -2,30 +2,6 @@
  * What every runtime that Parley's core runs in has, Node and browsers alike: the little of it that the core uses.
  * The core compiles against this file alone, with neither DOM nor Node types, so reaching for either is a compile error.
  */
-declare namespace WebAssembly {
-  type ImportValue = Memory | ((...args: number[]) => number | void) | number;
-  interface MemoryDescriptor {
-    initial: number;
-    maximum?: number;
-    shared?: boolean;
-  }
-  class Memory {
-    constructor(descriptor: MemoryDescriptor);
-    readonly buffer: ArrayBuffer | SharedArrayBuffer;
-    grow(pages: number): number;
-  }
-  class Module {
-    constructor(bytes: ArrayBufferLike | ArrayBufferView);
-  }
-  class Instance {
-    constructor(module: Module, imports?: Record<string, Record<string, ImportValue>>);
-    readonly exports: Record<string, unknown>;
-  }
-  class RuntimeError extends Error {}
-  function validate(bytes: ArrayBufferLike | ArrayBufferView): boolean;
-  function compile(bytes: ArrayBufferLike | ArrayBufferView): Promise<Module>;
-}
-
 declare class TextEncoder {
   encode(text?: string): Uint8Array<ArrayBuffer>;
   encodeInto(text: string, into: Uint8Array): { read: number; written: number };

@@ -1,0 +1,2 @@
+export { type BackendOptions, createBackend } from './create-backend.ts';
+export { nodePlatform } from './platform.ts';

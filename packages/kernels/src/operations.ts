@@ -1,0 +1,21 @@
+/**
+ * The list of kernels, the one place that names them: source file in `assembly/` → exported functions. A kernel's number is
+ * its place in this list. The build writes the WebAssembly side's dispatch from it; the engine launches `operations.name`.
+ */
+const sources = {
+  elementwise: ['empty', 'fill', 'copy', 'add', 'scale', 'activation', 'activationBackward', 'gated', 'gatedBackward'],
+  rows: ['scatterRows', 'gatherRows', 'gatherRowsBackward', 'sumRows'],
+} as const;
+
+type Sources = typeof sources;
+export type OperationName = { [File in keyof Sources]: Sources[File][number] }[keyof Sources];
+
+/** Source file of each kernel, in the order of their numbers. */
+export const operationSources: readonly (readonly [name: OperationName, file: keyof Sources])[] = (
+  Object.keys(sources) as (keyof Sources)[]
+).flatMap((file) => sources[file].map((name) => [name, file] as const));
+
+/** Numbers to pass to `run`. */
+export const operations = Object.fromEntries(operationSources.map(([name], index) => [name, index])) as Readonly<
+  Record<OperationName, number>
+>;
