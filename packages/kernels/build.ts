@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { MAXIMUM_PAGES, MINIMUM_PAGES } from './src/abi.ts';
-import { operationSources } from './src/operations.ts';
+import { operationsFingerprint, operationSources } from './src/operations.ts';
 
 interface Compiler {
   main(
@@ -49,6 +49,7 @@ function dispatchSource(): string {
   // Exported, so that Binaryen does not inline a kernel into its only caller: a function that never returns (`workerMain`)
   // stays in V8's baseline tier for ever, and so would whatever was inlined into it.
   for (const [name, file] of operationSources) lines.push(`export { ${name} } from './${file}';`);
+  lines.push(`export function operationsFingerprint(): u32 { return ${operationsFingerprint}; }`);
   lines.push('export function execute(operation: u32, args: usize, chunk: u32, scratch: usize): void {', '  switch (operation) {');
   operationSources.forEach(([name], index) => lines.push(`    case ${index}: ${name}(args, chunk, scratch); return;`));
   lines.push('    default: unreachable();', '  }', '}', '');

@@ -10,6 +10,8 @@ export const PAGE_BYTES = 65536;
 export const MINIMUM_PAGES = 1;
 
 export interface KernelExports {
+  /** `operationsFingerprint` of the list these kernels were built from. */
+  operationsFingerprint(): number;
   /** First byte after the module's own data. */
   heapBase(): number;
   /** Where operations find their arguments: `argumentWords()` words of 4 bytes. */

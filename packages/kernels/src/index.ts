@@ -1,4 +1,4 @@
 export { MAXIMUM_PAGES, MINIMUM_PAGES, PAGE_BYTES } from './abi.ts';
 export type { KernelExports, KernelVariant } from './abi.ts';
-export { operations } from './operations.ts';
+export { operations, operationsFingerprint } from './operations.ts';
 export type { OperationName } from './operations.ts';

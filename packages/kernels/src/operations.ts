@@ -5,6 +5,11 @@
 const sources = {
   elementwise: ['empty', 'fill', 'copy', 'add', 'scale', 'activation', 'activationBackward', 'gated', 'gatedBackward'],
   rows: ['scatterRows', 'gatherRows', 'gatherRowsBackward', 'sumRows'],
+  norm: ['normalize', 'normalizeBackward', 'normalizeBackwardWeight'],
+  rotary: ['rotary'],
+  loss: ['crossEntropy', 'crossEntropyBackward'],
+  optimizer: ['sumSquares', 'sumPartials', 'adamw'],
+  matmul: ['matmul'],
 } as const;
 
 type Sources = typeof sources;
@@ -19,3 +24,9 @@ export const operationSources: readonly (readonly [name: OperationName, file: ke
 export const operations = Object.fromEntries(operationSources.map(([name], index) => [name, index])) as Readonly<
   Record<OperationName, number>
 >;
+
+/** Identifies this list (FNV-1a over the names in order), so that kernels built from another one are refused. */
+export const operationsFingerprint: number = [...operationSources.map(([name]) => name).join(' ')].reduce(
+  (hash, character) => Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0,
+  0x811c9dc5,
+);

@@ -1,10 +1,11 @@
 /**
  * The WebAssembly backend: SIMD kernels on a pool of threads over one shared memory. Here arguments are written and work is
  * cut; the kernels are in packages/kernels/assembly, matrix products, attention and quantized weights in the files beside this.
+ * Over 400 lines, as it is one short method after another for every operation of `Backend`.
  */
 import { operations } from '@parley/kernels';
 import type { Activation, Backend, MemoryStats } from '../../backend.ts';
-import { EngineError, ShapeError } from '../../errors.ts';
+import { ShapeError } from '../../errors.ts';
 import type { DType, Shape, Tensor } from '../../tensor.ts';
 import { attention, attentionBackward } from './attention.ts';
 import { type Args, CHUNK_BYTES, rowGrain } from './launch.ts';
@@ -16,6 +17,8 @@ import { addressOf, addressOrZero, type WasmRuntime, type WasmStorage } from './
 const GRAIN = CHUNK_BYTES / 4;
 /** Columns to a chunk where chunks are slices of the columns: whole cache lines. */
 const SLICE_BYTES = 256;
+
+type Optional<Name extends string> = { readonly [Key in Name]: Tensor | undefined };
 
 const ACTIVATIONS = { gelu: 0, gelu_tanh: 1, silu: 2 } as const satisfies Record<Activation, number>;
 
@@ -149,22 +152,39 @@ export class WasmBackend implements Backend {
   }
 
   // ---- normalization ------------------------------------------------------------------------------------------
-  layerNorm(_args: Args<'layerNorm'>): void {
-    throw new EngineError('wasm: layerNorm is being built');
+  layerNorm({ out, mean, rstd, x, weight, bias, epsilon }: Args<'layerNorm'>): void {
+    this.#normalize({ out, mean, rstd, x, weight, bias, epsilon });
   }
-  layerNormBackward(_args: Args<'layerNormBackward'>): void {
-    throw new EngineError('wasm: layerNormBackward is being built');
+
+  layerNormBackward({ dX, dWeight, dBias, dOut, x, weight, mean, rstd }: Args<'layerNormBackward'>): void {
+    this.#normalizeBackward({ dX, dWeight, dBias, dOut, x, weight, mean, rstd });
   }
-  rmsNorm(_args: Args<'rmsNorm'>): void {
-    throw new EngineError('wasm: rmsNorm is being built');
+
+  rmsNorm({ out, rstd, x, weight, epsilon }: Args<'rmsNorm'>): void {
+    this.#normalize({ out, mean: undefined, rstd, x, weight, bias: undefined, epsilon });
   }
-  rmsNormBackward(_args: Args<'rmsNormBackward'>): void {
-    throw new EngineError('wasm: rmsNormBackward is being built');
+
+  rmsNormBackward({ dX, dWeight, dOut, x, weight, rstd }: Args<'rmsNormBackward'>): void {
+    this.#normalizeBackward({ dX, dWeight, dBias: undefined, dOut, x, weight, mean: undefined, rstd });
   }
 
   // ---- attention ----------------------------------------------------------------------------------------------
-  rotary(_args: Args<'rotary'>): void {
-    throw new EngineError('wasm: rotary is being built');
+  rotary({ out, x, positions, cos, sin, inverse = false, accumulate = false }: Args<'rotary'>): void {
+    const { words } = this.#runtime;
+    const heads = x.dim(1);
+    const half = x.dim(2) / 2;
+    const grain = rowGrain(heads * half * 8);
+    words[0] = addressOf(out);
+    words[1] = addressOf(x);
+    words[2] = addressOf(positions);
+    words[3] = addressOf(cos);
+    words[4] = addressOf(sin);
+    words[5] = positions.size;
+    words[6] = heads;
+    words[7] = half;
+    words[8] = grain;
+    words[9] = (inverse ? 1 : 0) | (accumulate ? 2 : 0);
+    this.#runtime.run(operations.rotary, Math.ceil(positions.size / grain));
   }
 
   attention(args: Args<'attention'>): void {
@@ -242,17 +262,126 @@ export class WasmBackend implements Backend {
   }
 
   // ---- loss and optimizer -------------------------------------------------------------------------------------
-  crossEntropy(_args: Args<'crossEntropy'>): void {
-    throw new EngineError('wasm: crossEntropy is being built');
+  crossEntropy({ losses, logSumExp, logits, targets, ignoreIndex }: Args<'crossEntropy'>): void {
+    const { words } = this.#runtime;
+    const rows = targets.size;
+    const columns = logits.dim(-1);
+    const grain = rowGrain(columns * 4);
+    words[0] = addressOf(losses);
+    words[1] = addressOf(logSumExp);
+    words[2] = addressOf(logits);
+    words[3] = addressOf(targets);
+    words[4] = rows;
+    words[5] = columns;
+    words[6] = grain;
+    words[7] = ignoreIndex;
+    this.#runtime.run(operations.crossEntropy, Math.ceil(rows / grain));
   }
-  crossEntropyBackward(_args: Args<'crossEntropyBackward'>): void {
-    throw new EngineError('wasm: crossEntropyBackward is being built');
+
+  crossEntropyBackward({ dLogits, logits, logSumExp, targets, ignoreIndex, scale }: Args<'crossEntropyBackward'>): void {
+    const { words, floats } = this.#runtime;
+    const rows = targets.size;
+    const columns = logits.dim(-1);
+    const grain = rowGrain(columns * 4);
+    words[0] = addressOf(dLogits);
+    words[1] = addressOf(logits);
+    words[2] = addressOf(logSumExp);
+    words[3] = addressOf(targets);
+    words[4] = rows;
+    words[5] = columns;
+    words[6] = grain;
+    words[7] = ignoreIndex;
+    floats[8] = scale;
+    this.#runtime.run(operations.crossEntropyBackward, Math.ceil(rows / grain));
   }
-  sumSquares(_args: Args<'sumSquares'>): void {
-    throw new EngineError('wasm: sumSquares is being built');
+
+  sumSquares({ out, x }: Args<'sumSquares'>): void {
+    const { words } = this.#runtime;
+    const chunks = Math.ceil(x.size / GRAIN);
+    const partials = this.#runtime.workspace(chunks * 8);
+    words[0] = partials;
+    words[1] = addressOf(x);
+    words[2] = x.size;
+    words[3] = GRAIN;
+    this.#runtime.run(operations.sumSquares, chunks);
+    words[0] = addressOf(out);
+    words[1] = partials;
+    words[2] = chunks;
+    this.#runtime.run(operations.sumPartials, 1);
   }
-  adamw(_args: Args<'adamw'>): void {
-    throw new EngineError('wasm: adamw is being built');
+
+  adamw(args: Args<'adamw'>): void {
+    const { words, floats } = this.#runtime;
+    const { parameter, gradient, m, v, step, beta1, beta2 } = args;
+    words[0] = addressOf(parameter);
+    words[1] = addressOf(gradient);
+    words[2] = addressOf(m);
+    words[3] = addressOf(v);
+    words[4] = parameter.size;
+    words[5] = GRAIN;
+    floats[6] = args.gradientScale;
+    floats[7] = beta1;
+    floats[8] = 1 - beta1;
+    floats[9] = beta2;
+    floats[10] = 1 - beta2;
+    floats[11] = 1 / (1 - beta1 ** step);
+    floats[12] = 1 / (1 - beta2 ** step);
+    floats[13] = args.epsilon;
+    floats[14] = args.learningRate;
+    floats[15] = args.weightDecay;
+    this.#runtime.run(operations.adamw, Math.ceil(parameter.size / GRAIN));
+  }
+
+  /** Layer norm, and without `mean` RMS norm. */
+  #normalize(args: Pick<Args<'layerNorm'>, 'out' | 'rstd' | 'x' | 'weight' | 'epsilon'> & Optional<'mean' | 'bias'>): void {
+    const { words, floats } = this.#runtime;
+    const columns = args.weight.size;
+    const rows = args.rstd.size;
+    const grain = rowGrain(columns * 4);
+    words[0] = addressOf(args.out);
+    words[1] = addressOrZero(args.mean);
+    words[2] = addressOf(args.rstd);
+    words[3] = addressOf(args.x);
+    words[4] = addressOf(args.weight);
+    words[5] = addressOrZero(args.bias);
+    words[6] = rows;
+    words[7] = columns;
+    words[8] = grain;
+    floats[9] = args.epsilon;
+    this.#runtime.run(operations.normalize, Math.ceil(rows / grain));
+  }
+
+  #normalizeBackward(
+    args: Pick<Args<'layerNormBackward'>, 'dOut' | 'x' | 'weight' | 'rstd'> & Optional<'dX' | 'dWeight' | 'dBias' | 'mean'>,
+  ): void {
+    const { words } = this.#runtime;
+    const columns = args.weight.size;
+    const rows = args.rstd.size;
+    if (args.dX !== undefined) {
+      const grain = rowGrain(columns * 4);
+      words[0] = addressOf(args.dX);
+      words[1] = addressOf(args.dOut);
+      words[2] = addressOf(args.x);
+      words[3] = addressOf(args.weight);
+      words[4] = addressOrZero(args.mean);
+      words[5] = addressOf(args.rstd);
+      words[6] = rows;
+      words[7] = columns;
+      words[8] = grain;
+      this.#runtime.run(operations.normalizeBackward, Math.ceil(rows / grain));
+    }
+    if (args.dWeight !== undefined || args.dBias !== undefined) {
+      words[0] = addressOrZero(args.dWeight);
+      words[1] = addressOrZero(args.dBias);
+      words[2] = addressOf(args.dOut);
+      words[3] = addressOf(args.x);
+      words[4] = addressOrZero(args.mean);
+      words[5] = addressOf(args.rstd);
+      words[6] = rows;
+      words[7] = columns * 4;
+      words[8] = SLICE_BYTES;
+      this.#runtime.run(operations.normalizeBackwardWeight, Math.ceil((columns * 4) / SLICE_BYTES));
+    }
   }
 
   /** One side's rows are in order (N), the other's where `rows` says. */

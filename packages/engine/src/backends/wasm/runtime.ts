@@ -2,7 +2,7 @@
  * The kernels at work: one shared memory, one instance of the module here and one on each pool thread, and `run`.
  * Knows nothing of tensors' meanings; `backend.ts` and its neighbours write the arguments.
  */
-import { type KernelExports, type KernelVariant, MAXIMUM_PAGES, PAGE_BYTES } from '@parley/kernels';
+import { type KernelExports, type KernelVariant, MAXIMUM_PAGES, operationsFingerprint, PAGE_BYTES } from '@parley/kernels';
 import { EngineError, LifetimeError } from '../../errors.ts';
 import type { Platform, PoolThread } from '../../platform.ts';
 import type { Storage, Tensor } from '../../tensor.ts';
@@ -59,6 +59,9 @@ export class WasmRuntime {
     // The kernels say how much scratch memory they want, and need a memory to be asked.
     this.#memory = new WebAssembly.Memory({ initial: INITIAL_BYTES / PAGE_BYTES, maximum: MAXIMUM_PAGES, shared: true });
     this.#kernels = new WebAssembly.Instance(module, { env: { memory: this.#memory } }).exports as unknown as KernelExports;
+    if (this.#kernels.operationsFingerprint() >>> 0 !== operationsFingerprint) {
+      throw new EngineError('the kernels are older or newer than this code: run "npm run build -w @parley/kernels"');
+    }
     const buffer = this.#memory.buffer;
     this.words = new Uint32Array(buffer, this.#kernels.argumentsAddress(), this.#kernels.argumentWords());
     this.floats = new Float32Array(buffer, this.#kernels.argumentsAddress(), this.#kernels.argumentWords());
