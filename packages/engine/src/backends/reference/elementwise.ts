@@ -48,7 +48,12 @@ export function gatedBackward({ dGate, dUp, dOut, gate, up, kind }: Args<'gatedB
   }
 }
 
-const functions: Record<Activation, { value(x: number): number; derivative(x: number): number }> = {
+interface Curve {
+  readonly value: (x: number) => number;
+  readonly derivative: (x: number) => number;
+}
+
+const functions: Record<Activation, Curve> = {
   /** GELU (Hendrycks & Gimpel, 2016, arXiv:1606.08415): x·Φ(x), whose derivative is Φ(x) + x·φ(x). */
   gelu: {
     value: (x) => x * normalCumulative(x),
