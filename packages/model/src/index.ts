@@ -1,7 +1,11 @@
 export { type Batch, type SequenceSpan, singleSequence } from './batch.ts';
 export { type CacheOptions, KeyValueCache } from './cache.ts';
+export { Checkpoint, encodeCheckpoint, type FileDType, loadTransformer, type LoadWeightsOptions } from './checkpoint.ts';
 export { checkConfig, type TransformerConfig } from './config.ts';
 export { BatchError, CheckpointError, ConfigError, ModelError, ModelNotFoundError } from './errors.ts';
+export { type GenerationConfig, parseGenerationConfig } from './generation-config.ts';
+export { parseConfigJSON, toConfigJSON } from './hugging-face.ts';
 export { modelBytes, parameterCount, type ParameterSpec, parameterSpecs, type WeightDType } from './parameters.ts';
 export { gpt2Config, llamaConfig, presets } from './presets.ts';
+export { type ByteSource, encodeSafetensorsHeader, readSafetensorsHeader, type SafetensorsEntry, type SafetensorsHeader } from './safetensors.ts';
 export { type LossOptions, type ParameterGroups, Transformer } from './transformer.ts';

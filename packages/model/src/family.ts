@@ -1,0 +1,123 @@
+/**
+ * A family is a way of writing down a transformer: the names its `config.json` uses, and the names and layouts of its weights.
+ * What a config says and Parley does not compute is an error with the field, its value and a remedy; nothing is passed over.
+ */
+import type { Activation } from '@parley/engine';
+import * as z from 'zod';
+import type { TransformerConfig } from './config.ts';
+import { ConfigError } from './errors.ts';
+
+/** One tensor of a weight file and the parameters whose values it holds. */
+export interface StoredTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Internal names; several lie side by side along the output axis. */
+  readonly parameters: readonly string[];
+  /** Stored (in, out), as GPT-2's Conv1D does, instead of (out, in). */
+  readonly transposed: boolean;
+}
+
+export interface Family {
+  readonly name: TransformerConfig['family'];
+  /** `architectures` of what we write. */
+  readonly architecture: string;
+  /** In front of all names but the output matrix's; files of the model without its head leave it out. */
+  readonly prefix: string;
+  /** Tensors that files carry though they are no parameters, by name without the prefix. */
+  isBuffer(name: string): boolean;
+  /** Throws ConfigError. */
+  parseConfig(json: Readonly<Record<string, unknown>>, file: string): TransformerConfig;
+  /** Hugging Face's fields for a config. Throws ConfigError when the family cannot express it. */
+  writeConfig(config: TransformerConfig): Record<string, unknown>;
+  storedTensors(config: TransformerConfig): StoredTensor[];
+}
+
+/** Fields of any `config.json` that do not change what the model computes in a forward pass. */
+const HARMLESS = new Set(
+  `architectures model_type torch_dtype dtype transformers_version _name_or_path _commit_hash name_or_path
+  bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id unk_token_id mask_token_id decoder_start_token_id
+  use_cache initializer_range gradient_checkpointing output_attentions output_hidden_states output_scores return_dict
+  return_dict_in_generate use_return_dict torchscript use_bfloat16 tf_legacy_loss id2label label2id num_labels problem_type
+  task_specific_params finetuning_task tokenizer_class prefix is_decoder max_length min_length do_sample early_stopping num_beams
+  num_beam_groups diversity_penalty temperature top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size
+  encoder_no_repeat_ngram_size bad_words_ids num_return_sequences forced_bos_token_id forced_eos_token_id
+  remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens transformers.js_config
+  _attn_implementation _attn_implementation_autoset attn_implementation is_llama_config license language`.split(/\s+/),
+);
+
+/** Fields that would change the computation, with the one value that does not. */
+const FIXED: Readonly<Record<string, unknown>> = {
+  is_encoder_decoder: false, add_cross_attention: false, tie_encoder_decoder: false, chunk_size_feed_forward: 0,
+};
+
+export const field = {
+  size: z.number().int().positive(),
+  positive: z.number().positive(),
+  boolean: z.boolean(),
+};
+
+const show = (value: unknown): string => JSON.stringify(value) ?? String(value);
+
+/**
+ * Reads the fields of `schema` out of a config and refuses what is left, unless it is harmless, null, or in `fixed` with the
+ * value given there. `harmless`: further fields of this family that do not matter, dropout for one, which is for training only.
+ */
+export function readFields<Shape extends z.ZodRawShape>(
+  json: Readonly<Record<string, unknown>>,
+  rules: { readonly schema: z.ZodObject<Shape>; readonly fixed: Readonly<Record<string, unknown>>; readonly harmless: readonly string[]; readonly file: string },
+): z.output<z.ZodObject<Shape>> {
+  const { schema, file } = rules;
+  const fixed: Readonly<Record<string, unknown>> = { ...FIXED, ...rules.fixed };
+  for (const [name, value] of Object.entries(json)) {
+    if (name in schema.shape || HARMLESS.has(name) || rules.harmless.includes(name) || value === null) continue;
+    if (!(name in fixed)) {
+      throw new ConfigError(
+        `${file}: ${name} is ${show(value)}, a field Parley does not know and which may change the computation: ` +
+          'remove it if it does not, or use another model',
+        { field: name, value },
+      );
+    }
+    if (show(fixed[name]) !== show(value)) {
+      throw new ConfigError(`${file}: ${name} is ${show(value)}; Parley computes only ${show(fixed[name])}: use a model trained without it`, {
+        field: name,
+        value,
+      });
+    }
+  }
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const name = issue?.path.join('.') ?? '';
+  const value = issue?.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json);
+  throw new ConfigError(
+    `${file}: ${name} is ${value === undefined ? 'missing' : show(value)}: ${issue?.message ?? 'it is not valid'}; correct it`,
+    { field: name, value, cause: result.error },
+  );
+}
+
+/** Hugging Face's names of activations, the ones Parley has. */
+const ACTIVATIONS: Readonly<Record<string, Activation>> = {
+  gelu: 'gelu', gelu_new: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh', silu: 'silu', swish: 'silu',
+};
+
+export function parseActivation(value: string, place: { field: string; file: string }): Activation {
+  const activation = ACTIVATIONS[value];
+  if (activation !== undefined) return activation;
+  throw new ConfigError(
+    `${place.file}: ${place.field} is "${value}"; Parley computes ${Object.keys(ACTIVATIONS).join(', ')}: use a model with one of these`,
+    { field: place.field, value },
+  );
+}
+
+/** Throws ConfigError unless the config has these values, the only ones its family can write down. */
+export function expectFields(config: TransformerConfig, fixed: Partial<TransformerConfig>): void {
+  for (const [name, wanted] of Object.entries(fixed)) {
+    const value = config[name as keyof TransformerConfig];
+    if (value !== wanted) {
+      throw new ConfigError(
+        `a ${config.family} config.json cannot say ${name}: ${show(value)}, the family has ${show(wanted)}: change ${name} or the family`,
+        { field: name, value },
+      );
+    }
+  }
+}

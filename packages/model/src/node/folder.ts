@@ -1,0 +1,109 @@
+/**
+ * A Hugging Face model folder: config.json, generation_config.json, and model.safetensors or the shards that
+ * model.safetensors.index.json names. The tokenizer's files in it belong to @parley/tokenizer.
+ */
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Backend } from '@parley/engine';
+import * as z from 'zod';
+import { Checkpoint, encodeCheckpoint, type FileDType, type LoadWeightsOptions, loadTransformer } from '../checkpoint.ts';
+import type { TransformerConfig } from '../config.ts';
+import { CheckpointError, ModelError } from '../errors.ts';
+import { type GenerationConfig, parseGenerationConfig, tokenIdsJSON } from '../generation-config.ts';
+import { parseConfigJSON, toConfigJSON } from '../hugging-face.ts';
+import type { Transformer } from '../transformer.ts';
+import { FileSource, readJSON, writeAtomic, writeJSON } from './files.ts';
+
+export const CONFIG_FILE = 'config.json';
+export const WEIGHTS_FILE = 'model.safetensors';
+export const INDEX_FILE = 'model.safetensors.index.json';
+const GENERATION_FILE = 'generation_config.json';
+
+export interface LoadModelOptions extends LoadWeightsOptions {
+  readonly backend: Backend;
+}
+
+export interface SaveModelOptions {
+  /** How the weights are stored. Default f32. */
+  readonly dtype?: FileDType;
+  /** Token ids and defaults for `config.json` and `generation_config.json`. */
+  readonly generation?: Partial<GenerationConfig>;
+  readonly signal?: AbortSignal;
+}
+
+/** The configuration in a folder. Throws ModelError when there is none, ConfigError when Parley cannot compute it. */
+export async function loadConfig(folder: string): Promise<TransformerConfig> {
+  const path = join(folder, CONFIG_FILE);
+  const json = await readJSON(path);
+  if (json === undefined) throw new ModelError(`${folder} has no ${CONFIG_FILE}: it is not a Hugging Face model folder`);
+  return parseConfigJSON(json, path);
+}
+
+/** `generation_config.json` or, where there is none, the token ids of `config.json`. */
+export async function loadGenerationConfig(folder: string): Promise<GenerationConfig> {
+  const path = join(folder, GENERATION_FILE);
+  const json = await readJSON(path);
+  if (json !== undefined) return parseGenerationConfig(json, path);
+  const { bosTokenId, eosTokenIds, padTokenId } = parseGenerationConfig((await readJSON(join(folder, CONFIG_FILE))) ?? {}, CONFIG_FILE);
+  return { bosTokenId, eosTokenIds, padTokenId, defaults: {} };
+}
+
+/**
+ * The model in a folder, its matrices held in `dtype` (default f32). Throws ConfigError, CheckpointError or MemoryLimitError;
+ * then nothing stays allocated.
+ */
+export async function loadModel(folder: string, options: LoadModelOptions): Promise<Transformer> {
+  const config = await loadConfig(folder);
+  const { files, index } = await weightFiles(folder);
+  await using open = new AsyncDisposableStack();
+  const sources: FileSource[] = [];
+  for (const file of files) sources.push(open.use(await FileSource.open(join(folder, file))));
+  const checkpoint = await Checkpoint.open(sources, {
+    name: join(folder, index ? INDEX_FILE : WEIGHTS_FILE),
+    ...(index ? { index } : {}),
+  });
+  return await loadTransformer(options.backend, { config, checkpoint }, options);
+}
+
+const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
+
+/** The weight files of a folder and, for several, which of them has which tensor. */
+async function weightFiles(folder: string): Promise<{ files: string[]; index: Map<string, number> | null }> {
+  const names = await readdir(folder);
+  if (names.includes(WEIGHTS_FILE)) return { files: [WEIGHTS_FILE], index: null };
+  const path = join(folder, INDEX_FILE);
+  const json = await readJSON(path);
+  if (json === undefined) {
+    const others = names.filter((name) => /\.(bin|pt|pth|h5|gguf|msgpack|onnx)$/.test(name));
+    throw new CheckpointError(
+      `${folder} has neither ${WEIGHTS_FILE} nor ${INDEX_FILE}` +
+        (others.length > 0 ? `, but ${others.join(', ')}: convert them to safetensors` : ': it has no weights'),
+      { file: join(folder, WEIGHTS_FILE) },
+    );
+  }
+  const result = indexSchema.safeParse(json);
+  if (!result.success) throw new CheckpointError(`${path} has no weight_map from tensors to files: fetch it again`, { file: path, cause: result.error });
+  const { weight_map: map } = result.data;
+  const files = [...new Set(Object.values(map))].sort();
+  for (const file of files) {
+    // A file name from a download must not reach outside its folder.
+    if (file !== basename(file) || file === '..') throw new CheckpointError(`${path} names the file ${file}, which is not in its folder`, { file: path });
+    if (!names.includes(file)) throw new CheckpointError(`${path} names the file ${file}, which is missing: fetch it`, { file: join(folder, file) });
+  }
+  return { files, index: new Map(Object.entries(map).map(([tensor, file]) => [tensor, files.indexOf(file)])) };
+}
+
+/**
+ * Writes a model folder that `loadModel` and `transformers` read: weights first, then the configuration, each file whole or not
+ * at all. Throws CheckpointError for a quantized model or values that `dtype` cannot hold, ConfigError for a configuration its
+ * family cannot express.
+ */
+export async function saveModel(model: Transformer, folder: string, options: SaveModelOptions = {}): Promise<void> {
+  const { dtype = 'f32', generation = {}, signal } = options;
+  const tokenIds = tokenIdsJSON(generation);
+  const torchDType = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[dtype];
+  const config = toConfigJSON(model.config, { ...tokenIds, torch_dtype: torchDType });
+  await writeAtomic(join(folder, WEIGHTS_FILE), encodeCheckpoint(model, { dtype, ...(signal ? { signal } : {}) }));
+  await writeJSON(join(folder, CONFIG_FILE), config);
+  await writeJSON(join(folder, GENERATION_FILE), { ...generation.defaults, ...tokenIds });
+}

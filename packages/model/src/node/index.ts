@@ -1,0 +1,3 @@
+export { FileSource, writeAtomic } from './files.ts';
+export { loadConfig, loadGenerationConfig, loadModel, type LoadModelOptions, saveModel, type SaveModelOptions } from './folder.ts';
+export { type ListedModel, listModels, type ResolveOptions, resolveModel } from './resolve.ts';

@@ -1,0 +1,64 @@
+/** From a model's name to its folder: a path, then what ships in the repository's `models/`, then what was trained into `runs/`. */
+import { access, readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ModelNotFoundError } from '../errors.ts';
+import { CONFIG_FILE } from './folder.ts';
+
+export interface ListedModel {
+  /** What `resolveModel` takes. */
+  readonly name: string;
+  readonly folder: string;
+  readonly source: 'shipped' | 'trained';
+}
+
+export interface ResolveOptions {
+  /** Folder of the shipped models. Default: `models/` at the root of the repository. */
+  readonly shipped?: string;
+  /** Folder of training runs. Default: `runs/` in the working directory. */
+  readonly runs?: string;
+}
+
+/** The shipped models lie beside `packages/`. */
+const shippedFolder = (): string => fileURLToPath(new URL('../../../../models', import.meta.url));
+
+/** A run keeps its finished model in `model/`; its own folder holds checkpoints and logs. */
+const RUN_MODEL = 'model';
+
+async function isModelFolder(folder: string): Promise<boolean> {
+  return await access(join(folder, CONFIG_FILE)).then(() => true, () => false);
+}
+
+/** Models that can be named, shipped ones first, each by name. A trained model of a shipped one's name is hidden by it. */
+export async function listModels(options: ResolveOptions = {}): Promise<ListedModel[]> {
+  const models = new Map<string, ListedModel>();
+  const places = [
+    { source: 'shipped', root: options.shipped ?? shippedFolder() },
+    { source: 'trained', root: resolve(options.runs ?? 'runs') },
+  ] as const;
+  for (const { source, root } of places) {
+    const names = await readdir(root).catch(() => []);
+    for (const name of names.sort()) {
+      if (models.has(name)) continue;
+      for (const folder of [join(root, name), join(root, name, RUN_MODEL)]) {
+        if (!(await isModelFolder(folder))) continue;
+        models.set(name, { name, folder, source });
+        break;
+      }
+    }
+  }
+  return [...models.values()];
+}
+
+/** The folder of a model given by path or name. Throws ModelNotFoundError, which lists what there is. */
+export async function resolveModel(name: string, options: ResolveOptions = {}): Promise<string> {
+  for (const folder of [name, join(name, RUN_MODEL)]) {
+    if (name !== '' && (await isModelFolder(folder))) return resolve(folder);
+  }
+  const models = await listModels(options);
+  const found = models.find((model) => model.name === name);
+  if (found) return found.folder;
+  const available = models.map((model) => model.name);
+  const choice = available.length > 0 ? `choose ${available.join(' or ')}, or pass` : 'none ships or was trained here: pass';
+  throw new ModelNotFoundError(`no model is called "${name}": ${choice} the path of a folder with a ${CONFIG_FILE}`, { model: name, available });
+}
