@@ -1,0 +1,145 @@
+/**
+ * Conversations as text: Hugging Face's chat templates (Jinja), and what keeps a message from being taken for markup.
+ *
+ * A template's output is parsed for special tokens, so a message that contains `<|im_end|>` could end its own turn and
+ * speak as someone else. Before rendering, the first character of every special token inside a message is therefore
+ * exchanged for a stand-in, a character that occurs nowhere in the conversation, and put back once the special tokens
+ * have been found: the message comes out as it was, as text. Messages without such strings reach the template untouched.
+ */
+import { Template } from '@huggingface/jinja';
+import type { AddedTokenMatcher } from './added-tokens.ts';
+import { ChatTemplateError } from './errors.ts';
+
+export interface ChatMessage {
+  role: 'system' | 'user' | 'assistant';
+  content: string;
+}
+
+export interface ChatOptions {
+  /** Ends with the beginning of an assistant's turn, for the model to go on from. */
+  addGenerationPrompt: boolean;
+}
+
+export interface EncodedConversation {
+  ids: number[];
+  /** As long as `ids`: true on what the assistant says, the token that ends its turn included. */
+  mask: boolean[];
+}
+
+/** Parley's own template: ChatML. */
+export const CHATML_TEMPLATE =
+  "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+
+export class ChatTemplate {
+  readonly source: string;
+  readonly #variables: Readonly<Record<string, string>>;
+  #template: Template | undefined;
+
+  /** @param variables what a template may refer to beside the messages: `bos_token`, `eos_token`, … */
+  constructor(source: string, variables: Readonly<Record<string, string>>) {
+    this.source = source;
+    this.#variables = variables;
+  }
+
+  /** @throws ChatTemplateError when the template cannot be parsed or fails, `raise_exception` included. */
+  render(messages: readonly ChatMessage[], { addGenerationPrompt }: ChatOptions): string {
+    try {
+      this.#template ??= new Template(this.source);
+      return this.#template.render({ ...this.#variables, messages: messages.map((message) => ({ ...message })), add_generation_prompt: addGenerationPrompt });
+    } catch (cause) {
+      const roles = messages.map(({ role }) => role).join(', ') || 'none';
+      throw new ChatTemplateError(
+        `the chat template failed on messages with the roles ${roles}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause },
+      );
+    }
+  }
+}
+
+/** Roles are written into markup by templates (`'<|' + role + '|>'`), so they are names and nothing else. */
+export function checkMessages(messages: readonly ChatMessage[]): void {
+  messages.forEach(({ role, content }, i) => {
+    if (typeof role !== 'string' || !/^[A-Za-z][\w-]*$/.test(role)) {
+      throw new ChatTemplateError(`message ${i} has the role ${JSON.stringify(role)}: expected system, user or assistant`);
+    }
+    if (typeof content !== 'string') {
+      throw new ChatTemplateError(`message ${i} (${role}) has content of type ${typeof content}: expected a string`);
+    }
+  });
+}
+
+/** Stand-ins for the characters that would let a message be read as markup; one set for one conversation. */
+export class StandIns {
+  readonly #matcher: AddedTokenMatcher;
+  readonly #specials: readonly string[];
+  readonly #taken: string;
+  readonly #standIns = new Map<string, string>();
+  readonly #originals = new Map<string, string>();
+  #next = 0;
+
+  /**
+   * @param specials the special tokens' strings, and `matcher` that finds them.
+   * @param taken every text that is going to be rendered, and the template: no stand-in occurs in it.
+   */
+  constructor(specials: readonly string[], matcher: AddedTokenMatcher, taken: readonly string[]) {
+    this.#specials = specials;
+    this.#matcher = matcher;
+    this.#taken = taken.join('\n');
+  }
+
+  /** A message's content, in which no special token can be found, nor one made with what the template puts around it. */
+  protect(content: string): string {
+    const text = content.toWellFormed();
+    const places = new Set<number>();
+    for (const { index } of this.#matcher.starts(text)) places.add(index);
+    // The template may trim: what touches the markup is the content without white space around it.
+    const core = text.trim();
+    const offset = text.length - text.trimStart().length;
+    if (core !== '') {
+      for (const special of this.#specials) {
+        for (let cut = 1; cut < special.length; cut++) {
+          const head = special.slice(0, cut);
+          const tail = special.slice(cut);
+          if (core.endsWith(head)) places.add(offset + core.length - head.length);
+          if (core.startsWith(tail) || tail.startsWith(core)) places.add(offset);
+        }
+      }
+    }
+    if (places.size === 0) return content;
+    let protectedText = '';
+    let done = 0;
+    for (const place of [...places].sort((a, b) => a - b)) {
+      const character = String.fromCodePoint(text.codePointAt(place) as number);
+      if (place < done) continue; // inside a pair already exchanged
+      protectedText += text.slice(done, place) + this.#standIn(character);
+      done = place + character.length;
+    }
+    return protectedText + text.slice(done);
+  }
+
+  /** Puts the original characters back. */
+  restore(text: string): string {
+    let restored = text;
+    for (const [standIn, original] of this.#originals) restored = restored.replaceAll(standIn, original);
+    return restored;
+  }
+
+  #standIn(character: string): string {
+    let standIn = this.#standIns.get(character);
+    if (standIn === undefined) {
+      do standIn = candidate(this.#next++);
+      while (this.#taken.includes(standIn));
+      this.#standIns.set(character, standIn);
+      this.#originals.set(standIn, character);
+    }
+    return standIn;
+  }
+}
+
+/** Characters that text does not use: 32 noncharacters, then those for private use. */
+function candidate(n: number): string {
+  if (n < 32) return String.fromCharCode(0xfdd0 + n);
+  if (n < 32 + 0x1900) return String.fromCharCode(0xe000 + n - 32);
+  throw new ChatTemplateError('the conversation contains every private-use character, so none is left to protect special tokens in it with');
+}

@@ -1,0 +1,10 @@
+/** @parley/tokenizer: byte-level BPE. Files are read and written by `@parley/tokenizer/node`. */
+export { Tokenizer } from './tokenizer.ts';
+export type { DecodeOptions, EncodeOptions, StreamingDecoder } from './tokenizer.ts';
+export type { AddedToken } from './added-tokens.ts';
+export { CHATML_TEMPLATE } from './chat.ts';
+export type { ChatMessage, ChatOptions, EncodedConversation } from './chat.ts';
+export { ChatTemplateError, TokenizerError, TokenizerFileError, TokenizerFormatError } from './errors.ts';
+export type { SplitPattern } from './pre-tokenizer.ts';
+export { PARLEY_SPECIAL_TOKENS, trainTokenizer } from './train.ts';
+export type { TrainProgress, TrainTokenizerOptions } from './train.ts';

@@ -1,0 +1,2 @@
+/** @parley/tokenizer/node: tokenizers in files. */
+export { loadTokenizer, saveTokenizer } from './files.ts';

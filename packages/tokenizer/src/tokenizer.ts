@@ -1,0 +1,417 @@
+/**
+ * A byte-level BPE tokenizer: what a Hugging Face tokenizer.json and tokenizer_config.json describe, with the same ids.
+ *
+ * Text becomes ids in the steps of Hugging Face's tokenizers: added tokens are found, the rest is normalized, split into
+ * words, written as bytes and merged. Lone surrogates become U+FFFD, as everywhere UTF-16 becomes UTF-8.
+ */
+import { type AddedToken, addedTokenJSON, AddedTokenMatcher, parseAddedToken } from './added-tokens.ts';
+import { tokenToBytes } from './byte-alphabet.ts';
+import { ChatTemplate, checkMessages, StandIns, type ChatMessage, type ChatOptions, type EncodedConversation } from './chat.ts';
+import { parseTokenizerConfig, type TokenizerConfig } from './config.ts';
+import { Utf8Decoder } from './decoder.ts';
+import { ChatTemplateError, TokenizerError, TokenizerFormatError } from './errors.ts';
+import { Fields } from './fields.ts';
+import { MergeTable } from './merge-table.ts';
+import { type BpeModel, modelJSON, parseModel } from './model.ts';
+import { type Normalizer, parseNormalizer } from './normalizer.ts';
+import { parsePostProcessor, type PostProcessor } from './post-processor.ts';
+import { parsePreTokenizer, type PreTokenizer } from './pre-tokenizer.ts';
+import { WordEncoder } from './word-encoder.ts';
+
+export interface EncodeOptions {
+  /** Puts around the text what the tokenizer's `post_processor` says, like a token at its beginning. Default true. */
+  addSpecialTokens?: boolean;
+  /**
+   * What a special token's string in the text is. `text` (the default) takes it for text, so that nothing a user writes
+   * acts as markup; `parse` takes it for the token, which is for text one has written oneself. Added tokens that are not
+   * special are found either way.
+   */
+  special?: 'parse' | 'text';
+}
+
+export interface DecodeOptions {
+  /** Leaves special tokens out. Default false. */
+  skipSpecialTokens?: boolean;
+}
+
+/** Decodes token by token; what it gives, end to end, is what `decode` gives at once. */
+export interface StreamingDecoder {
+  /** The characters that are complete with this token: possibly none, never half of one. */
+  push(id: number): string;
+  /** The end: U+FFFD for a character that was left unfinished. */
+  flush(): string;
+}
+
+/** The parts of a tokenizer.json that are kept as they were read. */
+interface Kept {
+  version: unknown;
+  normalizer: unknown;
+  pre_tokenizer: unknown;
+  post_processor: unknown;
+  decoder: unknown;
+}
+
+export class Tokenizer {
+  /** One more than the highest id: the rows a model's embedding needs. */
+  readonly vocabSize: number;
+  /** Special tokens and their ids. */
+  readonly specialTokens: ReadonlyMap<string, number>;
+  /** All tokens outside the merges, by id. */
+  readonly addedTokens: readonly Readonly<AddedToken>[];
+  readonly bosTokenId: number | undefined;
+  readonly eosTokenId: number | undefined;
+  readonly padTokenId: number | undefined;
+  /** The longest input the model was made for, in tokens, where the configuration says. Nothing here truncates to it. */
+  readonly modelMaxLength: number | undefined;
+  /** The Jinja template, undefined for a model that does not chat. */
+  readonly chatTemplate: string | undefined;
+
+  readonly #kept: Kept;
+  readonly #model: BpeModel;
+  readonly #config: TokenizerConfig;
+  readonly #ids: ReadonlyMap<string, number>;
+  readonly #tokens: readonly (string | undefined)[];
+  readonly #addedIds: ReadonlySet<number>;
+  readonly #specialIds: ReadonlySet<number>;
+  readonly #normalizer: Normalizer | undefined;
+  readonly #preTokenizer: PreTokenizer;
+  readonly #postProcessor: PostProcessor;
+  readonly #words: WordEncoder;
+  /** Added tokens to look for before and after the normalizer, and of each those that are not special. */
+  readonly #matchers: Readonly<Record<'parse' | 'text', { before: AddedTokenMatcher; after: AddedTokenMatcher }>>;
+  readonly #chat: ChatTemplate | undefined;
+  /** The bytes of every token, as they are asked for. */
+  readonly #bytes: (Uint8Array | undefined)[] = [];
+
+  /**
+   * @param tokenizerJson a parsed tokenizer.json.
+   * @param config a parsed tokenizer_config.json.
+   * @throws TokenizerFormatError naming the field that is malformed, or that asks for what Parley does not do.
+   */
+  static fromJSON(tokenizerJson: unknown, config?: unknown): Tokenizer {
+    return new Tokenizer(tokenizerJson, config);
+  }
+
+  private constructor(tokenizerJson: unknown, configJson: unknown) {
+    const fields = new Fields(tokenizerJson, '');
+    for (const name of ['truncation', 'padding']) {
+      if ((fields.get(name) ?? null) !== null) fields.refuse(name, 'Parley neither truncates nor pads in the tokenizer: set it to null');
+    }
+    this.#kept = {
+      version: fields.get('version') ?? '1.0',
+      normalizer: fields.get('normalizer') ?? null,
+      pre_tokenizer: fields.get('pre_tokenizer') ?? null,
+      post_processor: fields.get('post_processor') ?? null,
+      decoder: fields.get('decoder') ?? null,
+    };
+    this.#config = parseTokenizerConfig(configJson);
+    this.#normalizer = parseNormalizer(this.#kept.normalizer);
+    this.#preTokenizer = parsePreTokenizer(this.#kept.pre_tokenizer);
+    this.#postProcessor = parsePostProcessor(this.#kept.post_processor);
+    checkDecoder(this.#kept.decoder, 'decoder');
+    this.#model = parseModel(fields.get('model'));
+    const inFile = (fields.get('added_tokens') ?? null) === null ? [] : fields.array('added_tokens');
+    fields.finish();
+
+    const ids = new Map(this.#model.vocabulary);
+    const tokens: (string | undefined)[] = [];
+    for (const [token, id] of ids) {
+      if (tokens[id] !== undefined) {
+        throw new TokenizerFormatError('model.vocab', `gives the id ${id} to both ${JSON.stringify(tokens[id])} and ${JSON.stringify(token)}`);
+      }
+      tokens[id] = token;
+    }
+    const added = new Map<string, AddedToken>();
+    const add = (token: AddedToken, path: string): void => {
+      const known = ids.get(token.content);
+      const holder = tokens[token.id];
+      if ((known !== undefined && known !== token.id) || (holder !== undefined && holder !== token.content)) {
+        throw new TokenizerFormatError(
+          path,
+          `gives ${JSON.stringify(token.content)} the id ${token.id}, but ` +
+            (known !== undefined && known !== token.id ? `it has the id ${known}` : `that is the id of ${JSON.stringify(holder)}`),
+        );
+      }
+      ids.set(token.content, token.id);
+      tokens[token.id] = token.content;
+      added.set(token.content, token);
+    };
+    inFile.forEach((value, i) => add(parseAddedToken(value, `added_tokens[${i}]`), `added_tokens[${i}]`));
+    // transformers adds what only the configuration has.
+    const inConfig = this.#config.raw['added_tokens_decoder'] ?? {};
+    for (const [id, value] of new Fields(inConfig, 'added_tokens_decoder').entries()) {
+      const path = `added_tokens_decoder[${JSON.stringify(id)}]`;
+      const token = parseAddedToken(value, path, parseId(id, path));
+      if (added.get(token.content)?.id !== token.id) add(token, path);
+    }
+
+    this.#ids = ids;
+    this.#tokens = tokens;
+    this.vocabSize = tokens.length;
+    this.addedTokens = [...added.values()].sort((a, b) => a.id - b.id);
+    this.#addedIds = new Set(this.addedTokens.map(({ id }) => id));
+    const special = this.addedTokens.filter((token) => token.special);
+    this.specialTokens = new Map(special.map(({ content, id }) => [content, id]));
+    this.#specialIds = new Set(this.specialTokens.values());
+    for (const id of [...this.#postProcessor.before, ...this.#postProcessor.after]) {
+      if (tokens[id] === undefined) throw new TokenizerFormatError('post_processor', `puts the id ${id} in, which no token has`);
+    }
+    this.#words = this.#createWordEncoder();
+    this.#matchers = { parse: this.#createMatchers(this.addedTokens), text: this.#createMatchers(this.addedTokens.filter((token) => !token.special)) };
+
+    this.bosTokenId = this.#roleId('bos_token', this.#config.bosToken);
+    this.eosTokenId = this.#roleId('eos_token', this.#config.eosToken);
+    this.padTokenId = this.#roleId('pad_token', this.#config.padToken);
+    this.modelMaxLength = this.#config.modelMaxLength;
+    this.chatTemplate = this.#config.chatTemplate;
+    if (this.chatTemplate !== undefined) {
+      const { bosToken, eosToken, padToken, unkToken } = this.#config;
+      const variables = { bos_token: bosToken, eos_token: eosToken, pad_token: padToken, unk_token: unkToken };
+      this.#chat = new ChatTemplate(
+        this.chatTemplate,
+        Object.fromEntries(Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined)),
+      );
+    }
+  }
+
+  /** The tokenizer.json, for `JSON.stringify`. */
+  toJSON(): object {
+    const { version, normalizer, pre_tokenizer, post_processor, decoder } = this.#kept;
+    return {
+      version,
+      truncation: null,
+      padding: null,
+      added_tokens: this.addedTokens.map(addedTokenJSON),
+      normalizer,
+      pre_tokenizer,
+      post_processor,
+      decoder,
+      model: modelJSON(this.#model),
+    };
+  }
+
+  /** The tokenizer_config.json: all that was read, with a class that `transformers` can load it by. */
+  configToJSON(): Record<string, unknown> {
+    return { tokenizer_class: 'PreTrainedTokenizerFast', ...this.#config.raw };
+  }
+
+  tokenToId(token: string): number | undefined {
+    return this.#ids.get(token);
+  }
+
+  /** The token as tokenizer.json writes it, bytes in GPT-2's alphabet: `Ġthe` for ` the`. */
+  idToToken(id: number): string | undefined {
+    return this.#tokens[id];
+  }
+
+  /** The bytes a token stands for. Not to be changed. */
+  tokenBytes(id: number): Uint8Array {
+    const known = this.#bytes[id];
+    if (known !== undefined) return known;
+    const token = this.#tokens[id];
+    if (token === undefined) {
+      throw new TokenizerError(`${id} is not the id of a token: ids of this vocabulary are whole numbers from 0 to ${this.vocabSize - 1}`);
+    }
+    const bytes = (this.#addedIds.has(id) ? undefined : tokenToBytes(token)) ?? new TextEncoder().encode(token);
+    this.#bytes[id] = bytes;
+    return bytes;
+  }
+
+  /** @throws TokenizerError for a byte that the vocabulary has no token for; none in vocabularies with all 256. */
+  encode(text: string, { addSpecialTokens = true, special = 'text' }: EncodeOptions = {}): number[] {
+    const ids: number[] = addSpecialTokens ? [...this.#postProcessor.before] : [];
+    this.#append(ids, text.toWellFormed(), this.#matchers[special]);
+    if (addSpecialTokens) ids.push(...this.#postProcessor.after);
+    return ids;
+  }
+
+  /** @throws TokenizerError for an id that no token has. */
+  decode(ids: Iterable<number>, { skipSpecialTokens = false }: DecodeOptions = {}): string {
+    let bytes = new Uint8Array(1024);
+    let length = 0;
+    for (const id of ids) {
+      const token = this.tokenBytes(id);
+      if (skipSpecialTokens && this.#specialIds.has(id)) continue;
+      if (length + token.length > bytes.length) {
+        const grown = new Uint8Array((length + token.length) * 2);
+        grown.set(bytes);
+        bytes = grown;
+      }
+      bytes.set(token, length);
+      length += token.length;
+    }
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, length));
+  }
+
+  createDecoder({ skipSpecialTokens = false }: DecodeOptions = {}): StreamingDecoder {
+    const utf8 = new Utf8Decoder();
+    return {
+      push: (id) => {
+        const bytes = this.tokenBytes(id);
+        return skipSpecialTokens && this.#specialIds.has(id) ? '' : utf8.push(bytes);
+      },
+      flush: () => utf8.flush(),
+    };
+  }
+
+  /** The conversation as text, by the chat template. For people to read: `encodeChat` is what keeps messages apart. */
+  renderChat(messages: readonly ChatMessage[], options: ChatOptions): string {
+    checkMessages(messages);
+    return this.#requireChat().render(messages, options);
+  }
+
+  /**
+   * The ids of a conversation: those of `renderChat` with its special tokens parsed, except that special tokens inside a
+   * message's content are text. Nothing a message contains can end its turn or begin another.
+   */
+  encodeChat(messages: readonly ChatMessage[], options: ChatOptions): number[] {
+    const { guarded, standIns } = this.#guard(messages);
+    const ids: number[] = [];
+    this.#append(ids, this.#requireChat().render(guarded, options), this.#matchers.parse, standIns);
+    return ids;
+  }
+
+  /**
+   * The ids of a whole conversation, and which of them the assistant says. The beginning of each answer is a boundary
+   * between tokens, as it is when the answer is generated after its prompt.
+   * @throws ChatTemplateError when the template writes the beginning of a conversation differently once it goes on: what
+   * the assistant says cannot be told apart then.
+   */
+  encodeConversation(messages: readonly ChatMessage[]): EncodedConversation {
+    const chat = this.#requireChat();
+    const { guarded, standIns } = this.#guard(messages);
+    const whole = chat.render(guarded, { addGenerationPrompt: false });
+    const ids: number[] = [];
+    const mask: boolean[] = [];
+    let done = 0;
+    const take = (to: number, spoken: boolean): void => {
+      const first = ids.length;
+      this.#append(ids, whole.slice(done, to), this.#matchers.parse, standIns);
+      const spokenTo = spoken ? this.#turnEnd(ids, first) : first;
+      for (let i = first; i < ids.length; i++) mask.push(i < spokenTo);
+      done = to;
+    };
+    guarded.forEach(({ role }, i) => {
+      if (role !== 'assistant') return;
+      const before = chat.render(guarded.slice(0, i), { addGenerationPrompt: true });
+      const after = chat.render(guarded.slice(0, i + 1), { addGenerationPrompt: false });
+      if (!whole.startsWith(after) || !after.startsWith(before)) {
+        throw new ChatTemplateError(
+          `the chat template is not stable: the conversation up to message ${i} (assistant) is written differently ` +
+            `${whole.startsWith(after) ? 'with and without that answer' : 'once it goes on'}, so the assistant's words cannot be found in it. ` +
+            'Use a template that only appends, like ChatML',
+        );
+      }
+      take(before.length, false);
+      take(after.length, true);
+    });
+    take(whole.length, false);
+    return { ids, mask };
+  }
+
+  /** Where the assistant's words from `first` on end: after its last special token, when only white space follows that. */
+  #turnEnd(ids: readonly number[], first: number): number {
+    const last = ids.findLastIndex((id) => this.#specialIds.has(id));
+    return last >= first && this.decode(ids.slice(last + 1)).trim() === '' ? last + 1 : ids.length;
+  }
+
+  /** The messages with the special tokens in their content made harmless. */
+  #guard(messages: readonly ChatMessage[]): { guarded: ChatMessage[]; standIns: StandIns } {
+    checkMessages(messages);
+    const specials = [...this.specialTokens.keys()];
+    const matcher = new AddedTokenMatcher(this.addedTokens.filter((token) => token.special));
+    const standIns = new StandIns(specials, matcher, [this.chatTemplate ?? '', ...specials, ...messages.map(({ content }) => content)]);
+    return { guarded: messages.map((message) => ({ ...message, content: standIns.protect(message.content) })), standIns };
+  }
+
+  #requireChat(): ChatTemplate {
+    if (this.#chat === undefined) {
+      throw new ChatTemplateError('this tokenizer has no chat_template: add one to its tokenizer_config.json, or use a model made for chatting');
+    }
+    return this.#chat;
+  }
+
+  /** Appends the ids of a well-formed text. `standIns` are put back after the added tokens have been found. */
+  #append(ids: number[], text: string, { before, after }: { before: AddedTokenMatcher; after: AddedTokenMatcher }, standIns?: StandIns): void {
+    const plain = (piece: string): void => {
+      const restored = standIns?.restore(piece) ?? piece;
+      this.#appendPlain(ids, restored === piece ? piece : (this.#normalizer?.(restored) ?? restored));
+    };
+    eachSegment(before, text, ids, (piece) => {
+      eachSegment(after, this.#normalizer?.(piece) ?? piece, ids, plain);
+    });
+  }
+
+  #appendPlain(ids: number[], text: string): void {
+    const { scanner } = this.#preTokenizer;
+    if (scanner === undefined) {
+      this.#preTokenizer.split(text, (piece, start, end) => this.#words.encode(piece, start, end, ids));
+      return;
+    }
+    const words = this.#words;
+    for (let start = 0; start < text.length;) {
+      const end = scanner(text, start, text.length);
+      words.encode(text, start, end, ids);
+      start = end;
+    }
+  }
+
+  #createMatchers(tokens: readonly AddedToken[]): { before: AddedTokenMatcher; after: AddedTokenMatcher } {
+    return {
+      before: new AddedTokenMatcher(tokens.filter((token) => !token.normalized)),
+      after: new AddedTokenMatcher(tokens.filter((token) => token.normalized), ({ content }) => this.#normalizer?.(content) ?? content),
+    };
+  }
+
+  #createWordEncoder(): WordEncoder {
+    const { byteIds, merges, unkToken, fuseUnk, ignoreMerges, wholeWords } = this.#model;
+    const unknownId = unkToken === undefined ? undefined : this.#ids.get(unkToken);
+    if (unkToken !== undefined && unknownId === undefined) {
+      throw new TokenizerFormatError('model.unk_token', `is ${JSON.stringify(unkToken)}, which is not in the vocabulary`);
+    }
+    return new WordEncoder({
+      byteIds,
+      merges: new MergeTable(merges),
+      unknown: unknownId === undefined ? undefined : { id: unknownId, fuse: fuseUnk },
+      wholeWord: ignoreMerges ? wholeWords : undefined,
+    });
+  }
+
+  #roleId(role: string, token: string | undefined): number | undefined {
+    if (token === undefined) return undefined;
+    const id = this.#ids.get(token);
+    if (id === undefined) throw new TokenizerFormatError(role, `is ${JSON.stringify(token)}, which is not in the vocabulary`);
+    return id;
+  }
+}
+
+/** Pushes the ids of the added tokens in a text and calls `between` with what is between them. */
+function eachSegment(matcher: AddedTokenMatcher, text: string, ids: number[], between: (piece: string) => void): void {
+  if (matcher.empty) {
+    if (text !== '') between(text);
+    return;
+  }
+  for (const { id, start, end } of matcher.segments(text)) {
+    if (id >= 0) ids.push(id);
+    else between(text.slice(start, end));
+  }
+}
+
+function checkDecoder(json: unknown, path: string): void {
+  const fields = new Fields(json, path);
+  const type = fields.string('type');
+  if (type === 'Sequence') {
+    fields.array('decoders').forEach((child, i) => checkDecoder(child, `${path}.decoders[${i}]`));
+  } else if (type === 'ByteLevel') {
+    fields.skip('add_prefix_space', 'trim_offsets', 'use_regex'); // without effect on decoding
+  } else {
+    fields.refuse('type', 'Parley reads byte-level models, whose decoder is ByteLevel');
+  }
+  fields.finish();
+}
+
+function parseId(text: string, path: string): number {
+  const id = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(id)) throw new TokenizerFormatError(path, 'is not an id: expected a whole number');
+  return id;
+}
