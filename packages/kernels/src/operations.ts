@@ -10,6 +10,7 @@ const sources = {
   loss: ['crossEntropy', 'crossEntropyBackward'],
   optimizer: ['sumSquares', 'sumPartials', 'adamw'],
   matmul: ['matmul'],
+  attention: ['attention'],
 } as const;
 
 type Sources = typeof sources;

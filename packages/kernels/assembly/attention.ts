@@ -1,0 +1,179 @@
+// @ts-nocheck
+/**
+ * out = softmax(q·kᵀ·scale)·v as matrix products of register blocks, over blocks of keys, with the softmax kept up as they come
+ * (Milakov & Gimelshein, 2018, arXiv:1805.02867; Dao et al., 2022, arXiv:2205.14135): no score leaves the L1 cache.
+ *
+ * The rows of one key head are its queries times the query heads that read it, query by query: row r is query r / group, head
+ * r % group of the group. So grouped heads share what is packed of k, in decoding too. A chunk is a tile of such rows.
+ *
+ * A row's result is the same bits whatever rows are beside it and however the sequence was cut into past and present: blocks
+ * of keys begin at multiples of KEYS of the sequence's own, every sum goes over keys in order, and a key that a row does not
+ * see adds an exact zero.
+ */
+import { block, MR, NR, packColumns, packRows, PANEL_ROW } from './block';
+import { exp, log } from './math';
+import { maxLanes, sumLanes } from './simd';
+
+/** Keys to a block: scores of 6 rows are 1.5 KiB, packed keys of size 64 are 16 KiB. */
+const KEYS: usize = 64;
+const SCORE_ROW: usize = KEYS * 4;
+
+export function attention(args: usize, chunk: u32, scratch: usize): void {
+  const out = load<usize>(args);
+  /** 0: not wanted. */
+  const logSumExp = load<usize>(args, 4);
+  const q = load<usize>(args, 8);
+  const k = load<usize>(args, 12);
+  const v = load<usize>(args, 16);
+  const sequences = load<usize>(args, 20);
+  const sequenceCount = load<usize>(args, 24);
+  const heads = load<usize>(args, 28);
+  const keyHeads = load<usize>(args, 32);
+  const size = load<usize>(args, 36);
+  const causal = load<u32>(args, 40) != 0;
+  const scale = load<f32>(args, 44);
+  /** Rows to a tile, and tiles of the longest sequence. */
+  const tileRows = load<usize>(args, 48);
+  const tiles = load<usize>(args, 52);
+
+  // The last tiles first: where attention is causal they see the most keys.
+  const pair = <usize>chunk % (sequenceCount * keyHeads);
+  const tile = tiles - 1 - <usize>chunk / (sequenceCount * keyHeads);
+  const keyHead = pair % keyHeads;
+  const sequence = sequences + (pair / keyHeads) * 16;
+  const queryStart = load<usize>(sequence);
+  const queryLength = load<usize>(sequence, 4);
+  const keyStart = load<usize>(sequence, 8);
+  const keyLength = load<usize>(sequence, 12);
+
+  const group = heads / keyHeads;
+  const firstRow = tile * tileRows;
+  if (firstRow >= queryLength * group) return;
+  const count = min(tileRows, queryLength * group - firstRow);
+  const past = keyLength - queryLength;
+
+  const rowBytes = size * 4;
+  const outRow = (size + NR - 1) / NR * PANEL_ROW; // columns in whole panels
+  const zeros = scratch; // 8 f32
+  memory.fill(zeros, 0, 32);
+  const scores = scratch + 64; // (MR, KEYS)
+  const largest = scores + MR * SCORE_ROW; // (rows)
+  const totals = largest + tileRows * 4; // (rows)
+  const queries = align(totals + tileRows * 4); // (rows, D)
+  const sums = align(queries + tileRows * rowBytes); // (rows, D in panels)
+  const keys = align(sums + tileRows * outRow); // (KEYS / NR, D, NR)
+  const values = align(keys + KEYS * rowBytes); // (D / NR, KEYS, NR), where D is not a multiple of NR
+
+  for (let r: usize = 0; r < count; r++) {
+    memory.copy(queries + r * rowBytes, q + rowOf(firstRow + r, group, queryStart, heads, keyHead) * rowBytes, rowBytes);
+    store<f32>(largest + r * 4, -Infinity);
+    store<f32>(totals + r * 4, 0);
+  }
+  memory.fill(sums, 0, tileRows * outRow);
+
+  const keyStride = keyHeads * rowBytes;
+  const seen = causal ? past + (firstRow + count - 1) / group + 1 : keyLength;
+  for (let j: usize = 0; j < seen; j += KEYS) {
+    const width = min(KEYS, seen - j);
+    const keyRow = ((keyStart + j) * keyHeads + keyHead) * rowBytes;
+    for (let n: usize = 0; n < width; n += NR) packColumns(k + keyRow + n * keyStride, keyStride, size, keys + n * rowBytes, min(NR, width - n));
+    let b = v + keyRow;
+    let bStride = keyStride;
+    let bNext = PANEL_ROW; // from 8 columns of v to the next
+    if (size % NR != 0) {
+      for (let d: usize = 0; d < size; d += NR) packRows(v + keyRow + d * 4, keyStride, width, values + d * SCORE_ROW, min(NR, size - d));
+      b = values;
+      bStride = PANEL_ROW;
+      bNext = KEYS * PANEL_ROW;
+    }
+    for (let r: usize = 0; r < count; r += MR) {
+      const rows = min(MR, count - r);
+      // Keys of this block that the strip's last row sees; the others see no more.
+      let reach = width;
+      if (causal) {
+        const visible = past + (firstRow + r + rows - 1) / group + 1;
+        if (visible <= j) continue;
+        reach = min(width, visible - j);
+      }
+      for (let n: usize = 0; n < reach; n += NR) {
+        block(queries + r * rowBytes, rowBytes, 4, rows, keys + n * rowBytes, PANEL_ROW, size, zeros, 0, scores + n * 4, SCORE_ROW);
+      }
+      for (let i: usize = 0; i < rows; i++) {
+        let visible = reach;
+        if (causal) {
+          const end = past + (firstRow + r + i) / group + 1;
+          visible = end <= j ? 0 : min(reach, end - j);
+        }
+        const at = (r + i) * 4;
+        updateSoftmax(scores + i * SCORE_ROW, visible, reach, scale, largest + at, totals + at, sums + (r + i) * outRow, outRow);
+      }
+      const y = sums + r * outRow;
+      for (let d: usize = 0; d * PANEL_ROW < outRow; d++) {
+        block(scores, SCORE_ROW, 4, rows, b + d * bNext, bStride, reach, y + d * PANEL_ROW, outRow, y + d * PANEL_ROW, outRow);
+      }
+    }
+  }
+
+  for (let r: usize = 0; r < count; r++) {
+    const row = rowOf(firstRow + r, group, queryStart, heads, keyHead);
+    const total = load<f32>(totals + r * 4);
+    const x = sums + r * outRow;
+    multiply(x, outRow, 1 / total);
+    memory.copy(out + row * rowBytes, x, rowBytes);
+    if (logSumExp != 0) store<f32>(logSumExp + row * 4, load<f32>(largest + r * 4) + log(total));
+  }
+}
+
+@inline
+export function align(address: usize): usize {
+  return (address + 63) & ~63;
+}
+
+/** Where a key head's row r is in q and out as (N·H, D). */
+@inline
+export function rowOf(r: usize, group: usize, queryStart: usize, heads: usize, keyHead: usize): usize {
+  return (queryStart + r / group) * heads + keyHead * group + r % group;
+}
+
+/**
+ * Turns a row's scores into exp(score·scale − m), m the largest up to now, zeros from `visible` to `reach`; moves what the row
+ * has summed before to the new m, and adds the new ones to its total.
+ */
+function updateSoftmax(scores: usize, visible: usize, reach: usize, scale: f32, largest: usize, total: usize, sums: usize, sumBytes: usize): void {
+  const factor = f32x4.splat(scale);
+  const end = scores + visible * 4;
+  // The last vector's lanes that the row does not see: their exponential is 0.
+  for (let j = visible; j % 4 != 0; j++) store<f32>(scores + j * 4, -Infinity);
+  let most = f32x4.splat(-Infinity);
+  for (let x = scores; x < end; x += 16) {
+    const scaled = f32x4.mul(v128.load(x), factor);
+    v128.store(x, scaled);
+    most = f32x4.pmax(most, scaled);
+  }
+  const before = load<f32>(largest);
+  const m = max(before, maxLanes(most));
+  const shift = f32x4.splat(m);
+  let sum = f32x4.splat(0);
+  for (let x = scores; x < end; x += 16) {
+    const p = exp(f32x4.sub(v128.load(x), shift));
+    v128.store(x, p);
+    sum = f32x4.add(sum, p);
+  }
+  for (let x = (visible + 3) & ~3; x < reach; x++) store<f32>(scores + x * 4, 0);
+  if (visible == 0) return;
+  if (m != before) {
+    const shrink = f32x4.extract_lane(exp(f32x4.splat(before - m)), 0);
+    store<f32>(total, load<f32>(total) * shrink);
+    multiply(sums, sumBytes, shrink);
+    store<f32>(largest, m);
+  }
+  store<f32>(total, load<f32>(total) + sumLanes(sum));
+}
+
+/** x *= factor. `bytes` is a multiple of 16. */
+@inline
+function multiply(x: usize, bytes: usize, factor: f32): void {
+  const by = f32x4.splat(factor);
+  const end = x + bytes;
+  for (; x < end; x += 16) v128.store(x, f32x4.mul(v128.load(x), by));
+}
