@@ -84,16 +84,13 @@ function slope(kind: u32, x: v128): v128 {
     const bell = bellCurve(x);
     return madd(f32x4.mul(x, bell), f32x4.splat(0.398942280), normalCdf(x, bell));
   }
-  // σ(u) + x·u′·σ(u)·(1 − σ(u)), with x·u′ = x for silu.
-  let s: v128, rise: v128;
-  if (kind == GELU_TANH) {
-    s = sigmoid(tanhArgument(x));
-    rise = f32x4.mul(x, madd(f32x4.mul(x, x), f32x4.splat(0.214064449), f32x4.splat(1.59576912)));
-  } else {
-    s = sigmoid(x);
-    rise = x;
-  }
-  return madd(f32x4.mul(rise, s), f32x4.sub(f32x4.splat(1), s), s);
+  // σ(u) + x·u′·σ(u)·(1 − σ(u)), with x·u′ = x for silu. 1 − σ(u) = e^−u·σ(u) keeps the digits that subtracting loses; the
+  // bound on e^−u keeps it finite.
+  const u = kind == GELU_TANH ? tanhArgument(x) : x;
+  const rise = kind == GELU_TANH ? f32x4.mul(x, madd(f32x4.mul(x, x), f32x4.splat(0.214064449), f32x4.splat(1.59576912))) : x;
+  const e = exp(f32x4.pmin(f32x4.neg(u), f32x4.splat(80)));
+  const s = f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), e));
+  return madd(f32x4.mul(f32x4.mul(e, s), rise), s, s);
 }
 
 /** out, x, size, grain, kind */

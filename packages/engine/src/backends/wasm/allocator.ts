@@ -26,10 +26,11 @@ export class Allocator {
   readonly #options: AllocatorOptions;
   /** Free ranges below #end by address, never adjacent. */
   readonly #free: Range[] = [];
-  /** Size of each live allocation, by address. */
-  readonly #live = new Map<number, number>();
+  /** Live allocations by address. */
+  readonly #live = new Map<number, { size: number; counted: boolean }>();
   /** End of the usable addresses. */
   #end: number;
+  #count = 0;
   #used = 0;
   #peak = 0;
 
@@ -40,7 +41,7 @@ export class Allocator {
   }
 
   get allocations(): number {
-    return this.#live.size;
+    return this.#count;
   }
   get usedBytes(): number {
     return this.#used;
@@ -52,8 +53,11 @@ export class Allocator {
     return this.#options.limit - roundUp(this.#options.start);
   }
 
-  /** The address of `bytes` bytes. Throws MemoryLimitError, and then nothing has changed. */
-  allocate(bytes: number): number {
+  /**
+   * The address of `bytes` bytes. Throws MemoryLimitError, and then nothing has changed. What is not `counted` belongs to the
+   * backend itself and appears in no statistic.
+   */
+  allocate(bytes: number, counted = true): number {
     const size = Math.max(roundUp(bytes), ALIGNMENT);
     let best = this.#bestFit(size);
     if (best === undefined) {
@@ -65,19 +69,25 @@ export class Allocator {
     const address = range.start;
     range.start += size;
     if (range.start === range.end) this.#free.splice(best, 1);
-    this.#live.set(address, size);
-    this.#used += size;
-    this.#peak = Math.max(this.#peak, this.#used);
+    this.#live.set(address, { size, counted });
+    if (counted) {
+      this.#count++;
+      this.#used += size;
+      this.#peak = Math.max(this.#peak, this.#used);
+    }
     return address;
   }
 
   /** Throws LifetimeError if nothing lives at the address. */
   release(address: number): void {
-    const size = this.#live.get(address);
-    if (size === undefined) throw new LifetimeError(`memory at address ${address} is released twice: release it once`);
+    const allocation = this.#live.get(address);
+    if (allocation === undefined) throw new LifetimeError(`memory at address ${address} is released twice: release it once`);
     this.#live.delete(address);
-    this.#used -= size;
-    this.#addFree({ start: address, end: address + size });
+    if (allocation.counted) {
+      this.#count--;
+      this.#used -= allocation.size;
+    }
+    this.#addFree({ start: address, end: address + allocation.size });
   }
 
   /** Index of the smallest free range that holds `size`. */

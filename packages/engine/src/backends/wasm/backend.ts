@@ -388,7 +388,7 @@ export class WasmBackend implements Backend {
   #moveRows(operation: number, { out, x, rows }: { out: Tensor; x: Tensor; rows: Tensor }): void {
     const { words } = this.#runtime;
     const count = rows.size;
-    const rowBytes = x.dim(-1) * 4;
+    const rowBytes = ((operation === operations.gatherRows ? out.size : x.size) / Math.max(count, 1)) * 4;
     const grain = rowGrain(rowBytes);
     words[0] = addressOf(out);
     words[1] = addressOf(x);

@@ -3,6 +3,7 @@
  * Knows nothing of tensors' meanings; `backend.ts` and its neighbours write the arguments.
  */
 import { type KernelExports, type KernelVariant, MAXIMUM_PAGES, operationsFingerprint, PAGE_BYTES } from '@parley/kernels';
+import type { MemoryStats } from '../../backend.ts';
 import { EngineError, LifetimeError } from '../../errors.ts';
 import type { Platform, PoolThread } from '../../platform.ts';
 import type { Storage, Tensor } from '../../tensor.ts';
@@ -14,6 +15,8 @@ const MOST_THREADS = 64;
 const INITIAL_BYTES = 4 << 20;
 /** Memory grows by a quarter of itself, up to this, so that growing is rare. */
 const LARGEST_STEP = 256 << 20;
+/** The workspace grows to this much more than was asked for, so that growing is rare. */
+const WORKSPACE_ROOM = 1.25;
 
 export class WasmStorage implements Storage {
   readonly address: number;
@@ -51,7 +54,7 @@ export class WasmRuntime {
   /** All memory as bytes, and end of what has ever been handed out: above it all is zeros still. */
   #bytes: Uint8Array;
   #touched: number;
-  #workspace: WasmStorage | null = null;
+  #workspace = { address: 0, bytes: 0 };
 
   private constructor(module: WebAssembly.Module, options: { variant: KernelVariant; threads: number }) {
     this.variant = options.variant;
@@ -125,19 +128,23 @@ export class WasmRuntime {
    * the same memory, or, when it asks for more than before, other memory and the old is gone.
    */
   workspace(bytes: number): number {
-    if (this.#workspace === null || this.#workspace.bytes < bytes) {
-      if (this.#workspace !== null) this.release(this.#workspace);
-      this.#workspace = null;
-      this.#workspace = this.allocate(Math.ceil(bytes * 1.25), { zero: false });
+    if (bytes > this.#workspace.bytes) {
+      if (this.#workspace.bytes > 0) this.#allocator.release(this.#workspace.address);
+      this.#workspace = { address: 0, bytes: 0 };
+      const larger = Math.ceil(bytes * WORKSPACE_ROOM);
+      const address = this.#allocator.allocate(larger, false);
+      this.#workspace = { address, bytes: larger };
+      this.#touched = Math.max(this.#touched, address + larger);
     }
     return this.#workspace.address;
   }
 
-  allocate(bytes: number, options: { zero: boolean } = { zero: true }): WasmStorage {
+  /** Zero-filled memory for a tensor. */
+  allocate(bytes: number): WasmStorage {
     if (this.#failure !== undefined) throw this.#failure;
     const address = this.#allocator.allocate(bytes);
     const end = address + bytes;
-    if (options.zero && address < this.#touched) this.bytes.fill(0, address, Math.min(end, this.#touched));
+    if (address < this.#touched) this.bytes.fill(0, address, Math.min(end, this.#touched));
     this.#touched = Math.max(this.#touched, end);
     return new WasmStorage(address, bytes);
   }
@@ -153,15 +160,9 @@ export class WasmRuntime {
     return this.#bytes;
   }
 
-  /** Allocations and bytes that belong to tensors, that is, not to the workspace. */
-  get stats(): { allocations: number; allocatedBytes: number; peakBytes: number; limitBytes: number } {
-    const workspace = this.#workspace === null ? 0 : Math.max(roundUp(this.#workspace.bytes), 64);
-    return {
-      allocations: this.#allocator.allocations - (workspace === 0 ? 0 : 1),
-      allocatedBytes: this.#allocator.usedBytes - workspace,
-      peakBytes: this.#allocator.peakBytes,
-      limitBytes: this.#allocator.limitBytes,
-    };
+  get stats(): MemoryStats {
+    const { allocations, usedBytes, peakBytes, limitBytes } = this.#allocator;
+    return { allocations, allocatedBytes: usedBytes, peakBytes, limitBytes };
   }
 
   /** Ends the pool; resolves once its threads are gone. Nothing runs afterwards. */
