@@ -65,7 +65,7 @@ export function attention(args: usize, chunk: u32, scratch: usize): void {
   const values = align(keys + KEYS * rowBytes); // (D / NR, KEYS, NR), where D is not a multiple of NR
 
   for (let r: usize = 0; r < count; r++) {
-    memory.copy(queries + r * rowBytes, q + rowOf(firstRow + r, group, queryStart, heads, keyHead) * rowBytes, rowBytes);
+    copyRow(queries + r * rowBytes, q + rowOf(firstRow + r, group, queryStart, heads, keyHead) * rowBytes, size);
     store<f32>(largest + r * 4, -Infinity);
     store<f32>(totals + r * 4, 0);
   }
@@ -119,7 +119,7 @@ export function attention(args: usize, chunk: u32, scratch: usize): void {
     const total = load<f32>(totals + r * 4);
     const x = sums + r * outRow;
     multiply(x, outRow, 1 / total);
-    memory.copy(out + row * rowBytes, x, rowBytes);
+    copyRow(out + row * rowBytes, x, size);
     if (logSumExp != 0) store<f32>(logSumExp + row * 4, load<f32>(largest + r * 4) + log(total));
   }
 }
@@ -133,6 +133,20 @@ export function align(address: usize): usize {
 @inline
 export function rowOf(r: usize, group: usize, queryStart: usize, heads: usize, keyHead: usize): usize {
   return (queryStart + r / group) * heads + keyHead * group + r % group;
+}
+
+/** `size` numbers: for short rows a loop beats memory.copy, which is a call out of WebAssembly. */
+@inline
+export function copyRow(to: usize, from: usize, size: usize): void {
+  const end = from + size * 4;
+  for (; from + 16 <= end; from += 16) {
+    v128.store(to, v128.load(from));
+    to += 16;
+  }
+  for (; from < end; from += 4) {
+    store<f32>(to, load<f32>(from));
+    to += 4;
+  }
 }
 
 /**

@@ -11,6 +11,7 @@ const sources = {
   optimizer: ['sumSquares', 'sumPartials', 'adamw'],
   matmul: ['matmul'],
   attention: ['attention'],
+  'attention-backward': ['attentionBackward'],
 } as const;
 
 type Sources = typeof sources;
