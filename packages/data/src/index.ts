@@ -1,0 +1,14 @@
+export { type Change, cleanDocument, cleanText } from './clean.ts';
+export { dialogues } from './dialogue.ts';
+export { type Conversation, type Document, identity, plainText, type Place, textBytes, type TextDocument } from './document.ts';
+export { DataError } from './errors.ts';
+export { type DropReason, filterDocument, type Filters } from './filter.ts';
+export {
+  IGNORED, Loader, type LoaderOptions, type LoaderPlace, type LoaderSource, type MicroBatch, sequentialBatches,
+} from './loader.ts';
+export { type Manifest, type ManifestSource, readManifest, type Split, splitBase } from './manifest.ts';
+export { type LongConversations, type PieceReport, Pieces } from './pieces.ts';
+export { encodeDocument, prepare, type PrepareOptions, type PrepareProgress, tokenizerDigest } from './prepare.ts';
+export { cutPoint, findFiles, readDocuments, type ReadOptions, toDocument } from './readers.ts';
+export { ShardReader, ShardWriter, type SplitSummary } from './shards.ts';
+export { emptyCounts, fileRecord, readSource, type SourceCounts, sourceFiles, type SourceSpec } from './sources.ts';

@@ -1,0 +1,174 @@
+/**
+ * Files and folders to documents.
+ *
+ * - `.txt`, `.md`, `.markdown`: a file is a document; one over a megabyte is several, cut between paragraphs.
+ * - `.jsonl`, `.ndjson`: one object a line: `{text}`, `{messages: [{role, content}]}` or `{prompt, completion}`, or whatever
+ *   a template makes of it.
+ * - any of them with `.zst` or `.gz`. Folders are walked recursively, in the order of names.
+ *
+ * One document is in memory at a time.
+ */
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ChatMessage } from '@parley/tokenizer';
+import type { Conversation, Document, Place } from './document.ts';
+import { DataError } from './errors.ts';
+import { readChunks, readLines, uncompressedName } from './lines.ts';
+import { fillTemplate } from './template.ts';
+
+/** A text file longer than this (in UTF-16 units) is cut into several documents. */
+const LONGEST_TEXT = 1 << 20;
+
+export interface ReadOptions {
+  /** For JSON lines: how to make a text of an object, e.g. `'{title}\n\n{text}'`. */
+  readonly text?: string | undefined;
+  /** For JSON lines: how to make a two-turn conversation of an object. Both or neither. */
+  readonly prompt?: string | undefined;
+  readonly completion?: string | undefined;
+  /** A system message put before every conversation that has none. */
+  readonly system?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface FoundFiles {
+  /** Files with a format we read, sorted. */
+  readonly files: string[];
+  /** Files in folders that were passed over because of their names. */
+  readonly ignored: string[];
+}
+
+type Format = 'text' | 'json-lines';
+
+function formatOf(path: string): Format | null {
+  const name = uncompressedName(path).toLowerCase();
+  if (/\.(?:txt|md|markdown|text)$/.test(name)) return 'text';
+  if (/\.(?:jsonl|ndjson)$/.test(name)) return 'json-lines';
+  return null;
+}
+
+const FORMATS = '.txt, .md and .jsonl (each also as .gz or .zst)';
+
+/** The readable files under a file or folder. Throws DataError when there are none. */
+export async function findFiles(path: string): Promise<FoundFiles> {
+  const info = await stat(path).catch((error: unknown) => {
+    throw new DataError('there is no such file or folder', { path, cause: error });
+  });
+  if (info.isFile()) {
+    if (formatOf(path) === null) throw new DataError(`has a name that says no format known here: use ${FORMATS}`, { path });
+    return { files: [path], ignored: [] };
+  }
+  const files: string[] = [];
+  const ignored: string[] = [];
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  for (const entry of entries) {
+    if (entry.isDirectory()) continue;
+    const full = join(entry.parentPath, entry.name);
+    if (entry.name.startsWith('.') || formatOf(full) === null) ignored.push(full);
+    else files.push(full);
+  }
+  if (files.length === 0) {
+    throw new DataError(`holds no text (${ignored.length} other files were passed over): put ${FORMATS} there`, { path });
+  }
+  return { files: files.sort(), ignored: ignored.sort() };
+}
+
+/** The documents of one file. */
+export async function* readDocuments(path: string, options: ReadOptions = {}): AsyncGenerator<Document> {
+  const format = formatOf(path);
+  if (format === null) throw new DataError(`has a name that says no format known here: use ${FORMATS}`, { path });
+  if (format === 'text') yield* readText(path, options.signal);
+  else yield* readJsonLines(path, options);
+}
+
+async function* readText(path: string, signal?: AbortSignal): AsyncGenerator<Document> {
+  let text = '';
+  let line = 1;
+  for await (const chunk of readChunks(path, signal)) {
+    text += chunk;
+    while (text.length > LONGEST_TEXT) {
+      const end = cutPoint(text, LONGEST_TEXT);
+      const part = text.slice(0, end);
+      yield { kind: 'text', text: part, path, line };
+      line += part.split('\n').length - 1;
+      text = text.slice(end);
+    }
+  }
+  if (text !== '') yield { kind: 'text', text, path, line };
+}
+
+/**
+ * The best place at or before `limit` to cut a text: after a paragraph, else a line, else a sentence, else a word, each
+ * within the second half; else at the limit, but never inside a surrogate pair.
+ */
+export function cutPoint(text: string, limit: number): number {
+  if (text.length <= limit) return text.length;
+  for (const separator of ['\n\n', '\n', '. ', '。', ' ']) {
+    const at = text.lastIndexOf(separator, limit - separator.length);
+    if (at >= limit / 2) return at + separator.length;
+  }
+  const code = text.charCodeAt(limit - 1);
+  return code >= 0xd800 && code <= 0xdbff ? limit - 1 : limit;
+}
+
+async function* readJsonLines(path: string, options: ReadOptions): AsyncGenerator<Document> {
+  for await (const { text, line } of readLines(path, options.signal)) {
+    if (text.trim() === '') continue;
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      throw new DataError(`is not JSON (${error instanceof Error ? error.message : String(error)}); it begins ${preview(text)}`, {
+        path, line, cause: error,
+      });
+    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw new DataError(`is not a JSON object but ${preview(text)}: one object a line is expected`, { path, line });
+    }
+    yield toDocument(value as Record<string, unknown>, { path, line }, options);
+  }
+}
+
+/** One object of a JSON lines file as a document; `place` is for its errors. */
+export function toDocument(object: Readonly<Record<string, unknown>>, place: Place, options: ReadOptions = {}): Document {
+  if (options.text !== undefined) return { kind: 'text', text: fillTemplate(options.text, object, place), ...place };
+  if (options.prompt !== undefined && options.completion !== undefined) {
+    return pair(fillTemplate(options.prompt, object, place), fillTemplate(options.completion, object, place), place, options);
+  }
+  if (object['messages'] !== undefined) return conversation(object['messages'], place, options);
+  if (typeof object['text'] === 'string') return { kind: 'text', text: object['text'], ...place };
+  if (typeof object['prompt'] === 'string' && typeof object['completion'] === 'string') {
+    return pair(object['prompt'], object['completion'], place, options);
+  }
+  throw new DataError(
+    `has the fields ${Object.keys(object).join(', ')}; it needs "text", or "messages", or "prompt" and "completion" ` +
+      '(or give a template, such as text: \'{title}\\n\\n{body}\')',
+    place,
+  );
+}
+
+function pair(prompt: string, completion: string, place: Place, options: ReadOptions): Conversation {
+  const messages: ChatMessage[] = [{ role: 'user', content: prompt }, { role: 'assistant', content: completion }];
+  return { kind: 'conversation', messages: withSystem(messages, options), ...place };
+}
+
+function conversation(value: unknown, place: Place, options: ReadOptions): Conversation {
+  if (!Array.isArray(value) || value.length === 0) throw new DataError('"messages" is not a list of messages', place);
+  const messages = value.map((entry: unknown, index): ChatMessage => {
+    const { role, content } = (typeof entry === 'object' && entry !== null ? entry : {}) as { role?: unknown; content?: unknown };
+    if (role !== 'system' && role !== 'user' && role !== 'assistant') {
+      throw new DataError(`message ${index + 1} has the role ${preview(String(role))}: system, user and assistant are known`, place);
+    }
+    if (typeof content !== 'string') throw new DataError(`message ${index + 1} has no text in "content"`, place);
+    return { role, content };
+  });
+  return { kind: 'conversation', messages: withSystem(messages, options), ...place };
+}
+
+function withSystem(messages: ChatMessage[], options: ReadOptions): ChatMessage[] {
+  if (options.system === undefined || messages[0]?.role === 'system') return messages;
+  return [{ role: 'system', content: options.system }, ...messages];
+}
+
+function preview(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}

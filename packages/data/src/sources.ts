@@ -1,0 +1,150 @@
+/** A named source of documents: its files, how they are read, filtered and cleaned, and the count of all that happened. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { basename } from 'node:path';
+import { type Change, cleanDocument } from './clean.ts';
+import { dialogues } from './dialogue.ts';
+import { type Document, identity } from './document.ts';
+import { DataError } from './errors.ts';
+import { type DropReason, filterDocument, type Filters } from './filter.ts';
+import { cutPoint, findFiles, readDocuments, type ReadOptions } from './readers.ts';
+
+export interface SourceSpec extends Filters, Omit<ReadOptions, 'signal'> {
+  /** Letters, digits, dots, dashes: it names the shard files. */
+  readonly name: string;
+  /** Files or folders. */
+  readonly paths: readonly string[];
+  /** Take only these of the documents that are there. */
+  readonly only?: 'texts' | 'conversations' | undefined;
+  /** Texts become conversations of successive passages (see `dialogues`). */
+  readonly dialogue?: boolean | undefined;
+  /** Longer texts become several documents of about this many characters, between paragraphs. Nothing is lost. */
+  readonly splitCharacters?: number | undefined;
+  /** Stop after so many documents were kept. */
+  readonly maxDocuments?: number | undefined;
+  readonly licence?: string | undefined;
+  /** Whom to name, and where it came from. */
+  readonly attribution?: string | undefined;
+}
+
+export interface SourceCounts {
+  /** Documents that came out of the readers. */
+  read: number;
+  kept: number;
+  dropped: Partial<Record<DropReason, number>>;
+  /** Kept documents that cleaning changed, by what it changed. */
+  changed: Partial<Record<Change, number>>;
+  /** Texts cut to the source's limit. */
+  cut: number;
+}
+
+export interface FileRecord {
+  /** As the recipe names it. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface ReadSourceOptions {
+  readonly clean?: boolean | undefined;
+  /** Identities seen so far, when duplicates are to be dropped; shared between sources. */
+  readonly seen?: Set<string> | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Counters to begin with. */
+export function emptyCounts(): SourceCounts {
+  return { read: 0, kept: 0, dropped: {}, changed: {}, cut: 0 };
+}
+
+/** All files of a source, in order. Throws DataError naming the source where one is missing. */
+export async function sourceFiles(source: SourceSpec): Promise<{ files: string[]; ignored: string[] }> {
+  const files: string[] = [];
+  const ignored: string[] = [];
+  for (const path of source.paths) {
+    const found = await findFiles(path).catch((error: unknown) => {
+      throw new DataError(`source "${source.name}": ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    });
+    files.push(...found.files);
+    ignored.push(...found.ignored);
+  }
+  return { files, ignored };
+}
+
+/**
+ * The documents of a source after cleaning and filters. `counts` is updated as they pass. `digest` is the SHA-256 by which a
+ * document is held out or not: its own, or for conversations made of a text that text's, so that both go the same way.
+ */
+export async function* readSource(
+  source: SourceSpec, counts: SourceCounts, options: ReadSourceOptions = {},
+): AsyncGenerator<{ document: Document; digest: Buffer }> {
+  const { files } = await sourceFiles(source);
+  for (const file of files) {
+    for await (const read of readDocuments(file, { ...source, signal: options.signal })) {
+      if (source.only !== undefined && (read.kind === 'text') !== (source.only === 'texts')) continue;
+      for (const part of splitText(read, source.splitCharacters)) {
+        const made = source.dialogue === true && part.kind === 'text';
+        const origin = made ? digestOf(options.clean === false ? part : cleanDocument(part).document) : null;
+        for (const raw of made ? dialogues(part) : [part]) {
+          counts.read++;
+          if (counts.kept >= (source.maxDocuments ?? Infinity)) {
+            count(counts.dropped, 'over_source_limit');
+            continue;
+          }
+          const { document, changes } = options.clean === false ? { document: raw, changes: [] } : cleanDocument(raw);
+          const filtered = filterDocument(document, source);
+          if ('drop' in filtered) {
+            count(counts.dropped, filtered.drop);
+            continue;
+          }
+          const digest = digestOf(filtered.keep);
+          if (options.seen !== undefined) {
+            // 96 bits: among a billion documents the chance of one false duplicate is about 10⁻¹¹.
+            const key = digest.toString('latin1', 0, 12);
+            if (options.seen.has(key)) {
+              count(counts.dropped, 'duplicate');
+              continue;
+            }
+            options.seen.add(key);
+          }
+          counts.kept++;
+          if (filtered.cut) counts.cut++;
+          for (const change of changes) count(counts.changed, change);
+          yield { document: filtered.keep, digest: origin ?? digest };
+        }
+      }
+    }
+  }
+}
+
+function* splitText(document: Document, limit: number | undefined): Generator<Document> {
+  if (document.kind !== 'text' || limit === undefined) {
+    yield document;
+    return;
+  }
+  let { text, line } = document;
+  while (text.length > 0) {
+    const part = text.slice(0, cutPoint(text, limit));
+    yield { ...document, text: part, line };
+    line += part.split('\n').length - 1;
+    text = text.slice(part.length);
+  }
+}
+
+const digestOf = (document: Document): Buffer => createHash('sha256').update(identity(document)).digest();
+
+/** Size and SHA-256 of a file; `path` in the record is the file's name alone, so that no machine's folders are recorded. */
+export async function fileRecord(path: string): Promise<FileRecord> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    const part = chunk as Buffer;
+    bytes += part.length;
+    hash.update(part);
+  }
+  return { path: basename(path), bytes, sha256: hash.digest('hex') };
+}
+
+function count<K extends string>(counters: Partial<Record<K, number>>, key: K): void {
+  counters[key] = (counters[key] ?? 0) + 1;
+}

@@ -1,0 +1,251 @@
+/** `parley train`: follow a recipe, or make one for somebody's own texts and follow that. */
+import { existsSync } from 'node:fs';
+import { relative } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Recipe, RunResult, Sampler, TrainEvent } from '@parley/train';
+import type { Tokenizer } from '@parley/tokenizer';
+import { UsageError } from '../errors.ts';
+
+interface TrainFlags {
+  resume?: boolean;
+  backend: 'auto' | 'wasm' | 'reference';
+  threads?: number;
+  maxSteps?: number;
+  name?: string;
+  minutes?: number;
+  from?: string;
+  output?: string;
+  json?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command('train')
+    .description('train a model: by a recipe, or on your own texts and chats')
+    .argument('<recipe-or-texts>', 'a recipe (.yaml), or a file or folder of .txt, .md and .jsonl to train on')
+    .option('--resume', 'go on with a run that was stopped')
+    .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'wasm', 'reference']).default('auto'))
+    .option('--threads <n>', 'threads of the wasm backend (default: one a core)', positiveInteger)
+    .option('--max-steps <n>', 'make every stage at most this long, to try a recipe out', positiveInteger)
+    .option('--output <folder>', 'where the run is kept (default: what the recipe says, or runs/NAME)')
+    .option('--name <name>', 'own texts: what to call the model (default: after the folder)')
+    .option('--minutes <n>', 'own texts: about how long to train (default: 5)', positiveNumber)
+    .option('--from <model>', 'own texts: start from this model instead of from nothing')
+    .option('--json', 'print one JSON object a line: everything that happens')
+    .addHelpText('after', `
+A run is a folder: tokenizer, data, checkpoints, metrics.jsonl, loss-curve.svg and, at the end, model. Ctrl-C writes a
+checkpoint and stops; --resume goes on from the last one, also after a crash, to the same result as if nothing had happened.
+
+Examples:
+  $ parley train my-letters/                             a model of your own texts, in about five minutes
+  $ parley train chats.jsonl --minutes 20 --name sam     longer, and with a name
+  $ parley train my-letters/ --from parley-nano          start from a model that speaks already
+  $ parley train recipes/parley-nano.yaml                the model that ships with Parley
+  $ parley train recipes/parley-nano.yaml --resume
+  $ parley train recipes/gpt-14m.yaml --max-steps 20     try a recipe out`)
+    .action(async (target: string, flags: TrainFlags) => {
+      const result = await train(target, flags);
+      if (result.ended === 'aborted') process.exitCode = 130;
+    });
+}
+
+async function train(target: string, flags: TrainFlags): Promise<RunResult> {
+  const { createBackend } = await import('@parley/engine/node');
+  const { loadRecipe, ownTextRecipe, run, runFolder } = await import('@parley/train');
+  const abort = new AbortController();
+  const printer = flags.json === true ? jsonPrinter() : textPrinter();
+  let interrupts = 0;
+  const onInterrupt = (): void => {
+    if (++interrupts > 1) process.exit(130);
+    printer.say('Stopping after this step; once more to stop at once.');
+    abort.abort();
+  };
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onInterrupt);
+  try {
+    const { recipe, folder, text } = /\.ya?ml$/i.test(target)
+      ? refuseOwnTextFlags(await loadRecipe(target), flags)
+      : await ownText(target, flags, { ownTextRecipe, printer, signal: abort.signal });
+    const output = flags.output ?? runFolder(recipe, folder);
+    await using backend = await createBackend({
+      backend: flags.backend, ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+    });
+    printer.say(`${recipe.name}: training on ${backend.description}; the run is kept in ${shown(output)}`);
+    const result = await run({
+      recipe, folder, text, output, backend, resume: flags.resume, maxSteps: flags.maxSteps, sample: makeSampler, onEvent: printer.event, signal: abort.signal,
+    });
+    printer.end(result, `parley train ${target} --resume${given(flags)}`);
+    return result;
+  } catch (error) {
+    if (abort.signal.aborted && error === abort.signal.reason) {
+      printer.say(`Stopped before the first step. Go on with: parley train ${target}`);
+      return { ended: 'aborted', runFolder: '', modelFolder: null, stages: [] };
+    }
+    throw error;
+  } finally {
+    printer.close();
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
+  }
+}
+
+/** The flags that resuming has to repeat. */
+function given(flags: TrainFlags): string {
+  return (['maxSteps', 'name', 'minutes', 'from', 'output'] as const)
+    .map((flag) => (flags[flag] === undefined ? '' : ` --${flag === 'maxSteps' ? 'max-steps' : flag} ${flags[flag]}`)).join('');
+}
+
+interface Work {
+  readonly recipe: Recipe;
+  readonly folder: string;
+  readonly text: string | undefined;
+}
+
+function refuseOwnTextFlags(loaded: Work, flags: TrainFlags): Work {
+  for (const flag of ['name', 'minutes', 'from'] as const) {
+    if (flags[flag] !== undefined) throw new UsageError(`--${flag} is for training on your own texts; in a recipe it is said in the file`);
+  }
+  return loaded;
+}
+
+async function ownText(
+  target: string, flags: TrainFlags,
+  tools: { ownTextRecipe: typeof import('@parley/train').ownTextRecipe; printer: Printer; signal: AbortSignal },
+): Promise<Work> {
+  if (!existsSync(target)) throw new UsageError(`there is no ${target}: give a recipe (.yaml), or a file or folder of texts`);
+  const { minutes = 5 } = flags;
+  const { recipe, survey } = await tools.ownTextRecipe(target, { name: flags.name, minutes, from: flags.from, signal: tools.signal });
+  tools.printer.say(
+    `${target}: ${survey.files} files, ${survey.documents.toLocaleString('en')} documents (${survey.conversations.toLocaleString('en')} conversations), ` +
+      `${(survey.bytes / 1e6).toFixed(2)} MB of text. This will take up to about ${minutes} minutes (--minutes to change it).`,
+  );
+  return { recipe, folder: '.', text: undefined };
+}
+
+/** Samples on the way: a few dozen tokens after each prompt, by the same code that generates everywhere else. */
+function makeSampler(tokenizer: Tokenizer): Sampler {
+  return async (model, prompts, seed) => {
+    const { LocalGenerator } = await import('@parley/generate');
+    await using generator = new LocalGenerator({ model, tokenizer });
+    const texts: string[] = [];
+    for (const prompt of prompts) {
+      const asked = typeof prompt === 'string' ? prompt : { messages: [{ role: 'user' as const, content: prompt.user }] };
+      const { sequences } = await generator.generate(asked, { maxNewTokens: 48, temperature: 0.7, topP: 0.9, seed }).result();
+      texts.push(sequences[0]?.text ?? '');
+    }
+    return texts;
+  };
+}
+
+interface Printer {
+  say(text: string): void;
+  event(event: TrainEvent): void;
+  end(result: RunResult, again: string): void;
+  close(): void;
+}
+
+function jsonPrinter(): Printer {
+  const print = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+  return {
+    say: (text) => print({ type: 'note', text }),
+    event: print,
+    end: (result) => print({ type: 'end', ...result }),
+    close: () => {},
+  };
+}
+
+/** On a terminal the progress line is written over; elsewhere it is printed every tenth step, so that logs stay readable. */
+function textPrinter(): Printer {
+  const out = process.stderr;
+  const live = out.isTTY === true;
+  let open = false;
+  let lastProgress = 0;
+  const line = (text: string): void => {
+    if (open) out.write('\r\u001b[2K');
+    open = false;
+    out.write(`${text}\n`);
+  };
+  const progress = (text: string, always = false): void => {
+    if (live) {
+      out.write(`\r\u001b[2K${text.slice(0, (out.columns ?? 120) - 1)}`);
+      open = true;
+    } else if (always || performance.now() - lastProgress > 10_000) {
+      lastProgress = performance.now();
+      out.write(`${text}\n`);
+    }
+  };
+  return {
+    say: line,
+    close: () => {
+      if (open) out.write('\n');
+      open = false;
+    },
+    end: (result, again) => {
+      if (result.ended === 'aborted') line(`Stopped; everything so far is in ${shown(result.runFolder)}. Go on with: ${again}`);
+      else if (result.modelFolder !== null) line(`The model is in ${shown(result.modelFolder)}. Talk to it: parley chat --model ${shown(result.modelFolder)}`);
+    },
+    event: (event) => {
+      switch (event.type) {
+        case 'note':
+          return line(event.text);
+        case 'tokenizer':
+          return progress(`tokenizer: ${event.done.toLocaleString('en')} of ${event.total.toLocaleString('en')} ${event.phase === 'count' ? 'MB read at most' : 'merges'}`);
+        case 'prepare':
+          return progress(`data: ${event.source}, ${event.documents.toLocaleString('en')} documents, ${event.tokens.toLocaleString('en')} tokens`);
+        case 'estimate':
+          return line(`${event.stage}: ${event.steps.toLocaleString('en')} steps, about ${duration(event.seconds)} (measured on the first batches)`);
+        case 'stage': {
+          const epochs = Object.entries(event.epochs).map(([source, count]) => `${source} ×${count}`).join(', ');
+          return line(
+            `${event.stage}: ${event.parameters.toLocaleString('en')} parameters, ${event.steps.toLocaleString('en')} steps of ${event.tokensPerStep.toLocaleString('en')} tokens` +
+              `${event.step > 0 ? `, from step ${event.step}` : ''}; passes: ${epochs}; this machine multiplies at ${event.peakGflops.toFixed(1)} GFLOP/s`,
+          );
+        }
+        case 'step':
+          return progress(
+            `${event.stage} ${event.step}/${event.steps}  loss ${event.loss.toFixed(3)}  lr ${event.learning_rate.toExponential(2)}  ` +
+              `grad ${event.gradient_norm.toFixed(2)}  ${Math.round(event.timing.tokens_per_second).toLocaleString('en')} tok/s  ` +
+              `${(event.timing.peak_share * 100).toFixed(0)} % of peak  ${duration(event.secondsLeft)} left`,
+            event.step === 1,
+          );
+        case 'held-out':
+          return line(`${event.stage} ${event.step}: held-out loss ${event.loss.toFixed(3)}, ${event.bits_per_byte.toFixed(3)} bits per byte`);
+        case 'sample':
+          return line(`  › ${event.prompt}\n    ${event.text.trim().replaceAll('\n', '\n    ')}`);
+        case 'checkpoint':
+          return live ? undefined : line(`checkpoint: ${shown(event.folder)}`);
+        case 'stage-end':
+          return undefined;
+        case 'export':
+          return undefined;
+        default:
+          return event satisfies never;
+      }
+    },
+  };
+}
+
+function shown(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith('..') || short === '' ? path : short;
+}
+
+/** 75 → "1 min 15 s", 7300 → "2 h 2 min". */
+function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It takes a whole number from 1.');
+  return value;
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('It takes a number above 0.');
+  return value;
+}

@@ -1,0 +1,64 @@
+/** README.md of a model: what it was trained on, how long, what came out. Only what the run itself knows. */
+import type { Manifest, ManifestSource } from '@parley/data';
+import { parameterCount, type Transformer } from '@parley/model';
+import type { StageSummary } from './checkpoint.ts';
+import type { Recipe } from './recipe.ts';
+
+export interface CardOptions {
+  readonly model: Transformer;
+  readonly recipe: Recipe;
+  readonly manifest: Manifest;
+  readonly results: readonly StageSummary[];
+  readonly backend: string;
+}
+
+export function modelCard({ model, recipe, manifest, results, backend }: CardOptions): string {
+  const { config } = model;
+  const heads = config.keyValueHeads === config.heads ? `${config.heads} heads` : `${config.heads} heads (${config.keyValueHeads} for keys and values)`;
+  const used = new Set(results.flatMap((result) => Object.keys(result.epochs)));
+  return `---
+library_name: parley
+pipeline_tag: text-generation
+${recipe.licence === undefined ? '' : `license: ${recipe.licence}\n`}---
+
+# ${recipe.title ?? recipe.name}
+
+${recipe.description ?? 'A language model trained with Parley.'}
+
+| | |
+|---|---|
+| parameters | ${number(parameterCount(config))} |
+| architecture | ${config.family === 'gpt2' ? 'GPT-2' : 'Llama'} style: ${config.layers} layers, width ${config.hiddenSize}, ${heads}, MLP ${config.intermediateSize} |
+| vocabulary | ${number(config.vocabSize)} tokens, byte-level BPE |
+| context | ${number(config.contextLength)} tokens |
+| weights | ${recipe.export.dtype} |
+
+## Training
+
+| stage | steps | tokens | context | held-out loss | held-out bits per byte |
+|---|---|---|---|---|---|
+${results.map((result) => `| ${result.stage} (${result.kind}) | ${number(result.steps)} | ${number(result.tokens)} | ${result.contextLength} | ${fixed(result.loss)} | ${fixed(result.bitsPerByte)} |`).join('\n')}
+
+Loss is in nats per token. Bits per byte are the bits of all predicted tokens (ends of turns and documents included) over the
+bytes of text; in a fine-tuning stage only what the assistant says is counted. Held out: ${(manifest.heldOut * 100).toFixed(2)} % of the
+documents, chosen by hash. Trained with Parley on ${backend}, seed ${recipe.seed}.
+
+## Data
+
+| source | licence | documents | tokens | passes | held-out bits per byte |
+|---|---|---|---|---|---|
+${manifest.sources.filter(({ name }) => used.has(name)).map((source) => sourceRow(source, results)).join('\n')}
+
+${manifest.sources.filter(({ attribution }) => attribution !== undefined).map(({ name, attribution }) => `- ${name}: ${attribution}`).join('\n')}
+`;
+}
+
+function sourceRow(source: ManifestSource, results: readonly StageSummary[]): string {
+  const { train } = source.splits;
+  const passes = results.filter(({ epochs }) => source.name in epochs).map(({ stage, epochs }) => `${epochs[source.name]} (${stage})`);
+  const measured = results.filter(({ sources }) => source.name in sources).map(({ stage, sources }) => `${fixed(sources[source.name]?.bits_per_byte ?? null)} (${stage})`);
+  return `| ${source.name} | ${source.licence ?? 'not stated'} | ${number(train.documents)} | ${number(train.tokens)} | ${passes.join(', ')} | ${measured.join(', ')} |`;
+}
+
+const number = (value: number): string => value.toLocaleString('en');
+const fixed = (value: number | null): string => (value === null ? '–' : value.toFixed(3));

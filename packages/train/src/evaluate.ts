@@ -1,0 +1,71 @@
+/** Held-out loss and bits per byte, with no gradient. */
+import { Arena } from '@parley/engine';
+import { IGNORED, type LongConversations, sequentialBatches, type ShardReader } from '@parley/data';
+import type { Transformer } from '@parley/model';
+
+export interface EvaluationSource {
+  readonly name: string;
+  readonly shards: ShardReader;
+  /** Share in the mean; the scale is free. */
+  readonly weight: number;
+}
+
+export interface EvaluateOptions {
+  readonly sources: readonly EvaluationSource[];
+  readonly contextLength: number;
+  /** Rows of a batch. */
+  readonly rows: number;
+  /** Tokens measured on, over all sources in proportion to their weights; each source gives what it has. */
+  readonly tokens: number;
+  readonly loss: 'all' | 'assistant';
+  readonly longConversations: LongConversations;
+  readonly turnStart: number | null;
+  readonly padding: number;
+  /** Bytes of text each token stands for; 0 for special tokens. */
+  readonly tokenBytes: Uint16Array;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Evaluation {
+  readonly loss: number;
+  readonly bitsPerByte: number;
+  readonly sources: Readonly<Record<string, { loss: number; bits_per_byte: number; targets: number; bytes: number }>>;
+}
+
+/**
+ * loss: nats per target, the sources' means weighted as the mixture weighs them. bitsPerByte: all the nats of the targets
+ * (ends of documents and turns included) over the bytes of text they stand for, likewise, so it does not depend on the
+ * tokenizer. Null when no source has held-out documents. The arena is left with no live tensors.
+ */
+export async function evaluate(model: Transformer, arena: Arena, options: EvaluateOptions): Promise<Evaluation | null> {
+  const present = options.sources.filter(({ shards }) => shards.documents > 0);
+  const totalWeight = present.reduce((sum, { weight }) => sum + weight, 0);
+  const sources: Record<string, { loss: number; bits_per_byte: number; targets: number; bytes: number }> = {};
+  const host = new Float32Array(options.rows);
+  let loss = 0;
+  let bits = 0;
+  let measured = 0;
+  for (const { name, shards, weight } of present) {
+    const limit = Math.max(options.contextLength, Math.round((options.tokens * weight) / totalWeight));
+    let nats = 0;
+    let targets = 0;
+    let bytes = 0;
+    for (const batch of sequentialBatches(shards, { ...options, limit })) {
+      options.signal?.throwIfAborted();
+      arena.reset();
+      const losses = model.loss({ arena, tape: null }, batch, { targets: batch.targets, scale: 1 });
+      await model.backend.read(losses, host);
+      for (const value of host) nats += value;
+      targets += batch.targetCount;
+      for (const target of batch.targets) if (target !== IGNORED) bytes += options.tokenBytes[target] ?? 0;
+    }
+    if (targets === 0 || bytes === 0) continue;
+    const result = { loss: nats / targets, bits_per_byte: nats / Math.LN2 / bytes, targets, bytes };
+    sources[name] = result;
+    loss += result.loss * weight;
+    bits += result.bits_per_byte * weight;
+    measured += weight;
+  }
+  arena.reset();
+  return measured === 0 ? null : { loss: loss / measured, bitsPerByte: bits / measured, sources };
+}

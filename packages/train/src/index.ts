@@ -1,0 +1,16 @@
+export { type Checkpoint, type CheckpointState, listCheckpoints, type StageSummary } from './checkpoint.ts';
+export { lossCurve } from './chart.ts';
+export { modelCard } from './card.ts';
+export { CheckpointError, DivergenceError, RecipeError, TrainError } from './errors.ts';
+export { type Evaluation, evaluate, type EvaluateOptions, type EvaluationSource } from './evaluate.ts';
+export type { TrainEvent } from './events.ts';
+export { type HeldOutMetrics, type Metrics, readMetrics, type SampleMetrics, type StepMetrics } from './metrics.ts';
+export { AdamW, type AdamWSettings } from './optimizer.ts';
+export { type OwnText, ownTextRecipe, type OwnTextOptions, surveyTexts } from './own-text.ts';
+export { measurePeak, trainingFlops } from './peak.ts';
+export { modelConfig, sourceSpecs } from './plan.ts';
+export { checkRecipe, type LoadedRecipe, loadRecipe, parseRecipe, type Recipe, type RecipeInput, type RecipeSource, type RecipeStage } from './recipe.ts';
+export { recipeHash, run, runFolder, type RunOptions, type RunResult } from './run.ts';
+export { learningRate, type Schedule } from './schedule.ts';
+export { accumulateGradient, type SamplePrompt, type Sampler, type StageOptions, type StagePlan, type StageResult, trainStage } from './stage.ts';
+export { prepareTokenizer, tokenByteLengths } from './vocabulary.ts';

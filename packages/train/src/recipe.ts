@@ -1,0 +1,288 @@
+/**
+ * Recipes: one YAML file says everything about a trained model. This is its schema; what the fields do is said in
+ * recipes/your-own.yaml. Amounts may be written 250k, 5M, 20MB. Paths are relative to the recipe.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { RecipeError } from './errors.ts';
+
+const SCALES: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, b: 1e9 };
+
+/** 1000, "250k", "5M", "20 MB". */
+const amount = z.union([
+  z.number(),
+  z.string().regex(/^\d+(?:\.\d+)?\s*[kmgb]?b?$/i, 'has to be an amount, such as 4096, 250k, 5M or 20MB').transform((text) => {
+    const [, digits = '', unit = ''] = /^([\d.]+)\s*(.*)$/.exec(text.toLowerCase()) ?? [];
+    return Number(digits) * (SCALES[unit.length > 1 || unit === 'b' ? unit.replace(/b$/, '') : unit] ?? 1);
+  }),
+]).pipe(z.number().positive());
+const whole = amount.pipe(z.number().int());
+const share = z.number().min(0).max(1);
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'may have letters, digits, dots and dashes: it names files');
+const strings = z.union([z.string().transform((text) => [text]), z.array(z.string()).min(1)]);
+
+const source = z.strictObject({
+  name,
+  path: strings,
+  licence: z.string().optional(),
+  attribution: z.string().optional(),
+  text: z.string().optional(),
+  prompt: z.string().optional(),
+  completion: z.string().optional(),
+  system: z.string().optional(),
+  only: z.enum(['texts', 'conversations']).optional(),
+  dialogue: z.boolean().optional(),
+  split_characters: whole.optional(),
+  min_characters: whole.optional(),
+  max_characters: whole.optional(),
+  cut_characters: whole.optional(),
+  max_turn_characters: whole.optional(),
+  max_documents: whole.optional(),
+  exclude: strings.optional(),
+}).refine((value) => (value.prompt === undefined) === (value.completion === undefined), {
+  message: 'has only one of prompt and completion: a conversation made by templates needs both',
+});
+
+const tokenizer = z.union([
+  z.strictObject({ path: z.string() }),
+  z.strictObject({
+    vocab_size: whole.pipe(z.number().min(260, 'has to be at least 260: 256 bytes, three special tokens, and a merge')),
+    pattern: z.enum(['gpt2', 'gpt4']).default('gpt4'),
+    /** How much text the vocabulary is learned from, spread over the sources. */
+    sample_bytes: amount.default(50e6),
+  }),
+]);
+
+const modelFields = z.strictObject({
+  preset: z.string().optional(),
+  /** One dial: layers = size, width = 64 · size, heads = size. */
+  size: z.number().int().positive().optional(),
+  family: z.enum(['gpt2', 'llama']).optional(),
+  hidden_size: whole.optional(),
+  layers: whole.optional(),
+  heads: whole.optional(),
+  key_value_heads: whole.optional(),
+  head_size: whole.optional(),
+  intermediate_size: whole.optional(),
+  context_length: whole.optional(),
+  rope_theta: z.number().positive().optional(),
+  tie_embeddings: z.boolean().optional(),
+  /** Start from a model (a folder, or a name as in parley chat --model) instead of fresh weights; then nothing else here. */
+  from: z.string().optional(),
+});
+
+const mixture = z.array(z.strictObject({
+  source: z.string(),
+  /** Share of the stage's tokens, on any scale. */
+  weight: z.number().positive().optional(),
+  /** Times the source is gone through for one epoch of the stage; instead of a weight. */
+  epochs: z.number().positive().optional(),
+})).min(1);
+
+const stage = z.strictObject({
+  name,
+  kind: z.enum(['pretrain', 'finetune']),
+  data: z.union([mixture, z.array(z.string()).min(1)]).optional(),
+  steps: whole.optional(),
+  tokens: whole.optional(),
+  epochs: z.number().positive().optional(),
+  minutes: z.number().positive().optional(),
+  /** With minutes: stop earlier once the data has been gone through so many times. */
+  max_epochs: z.number().positive().optional(),
+  batch_tokens: whole.default(4096),
+  micro_batch_tokens: whole.optional(),
+  context: whole.optional(),
+  /** What is learned of conversations: everything, or what the assistant says. Default: by kind. */
+  loss: z.enum(['all', 'assistant']).optional(),
+  long_conversations: z.enum(['cut', 'split', 'drop']).default('split'),
+  learning_rate: z.number().positive().optional(),
+  schedule: z.enum(['cosine', 'wsd', 'constant']).default('cosine'),
+  /** Steps of warm-up; below 1, the share of all steps. */
+  warmup: z.number().min(0).default(0.05),
+  final_learning_rate: share.default(0.1),
+  decay_share: share.default(0.2),
+  weight_decay: z.number().min(0).default(0.1),
+  beta1: share.default(0.9),
+  beta2: share.default(0.95),
+  epsilon: z.number().positive().default(1e-8),
+  clip: z.number().positive().default(1),
+  eval_every: whole.default(200),
+  eval_tokens: whole.default(32_768),
+  sample_every: whole.optional(),
+  samples: z.array(z.union([z.string(), z.strictObject({ user: z.string() })])).default([]),
+  checkpoint_every: whole.default(200),
+  keep_checkpoints: whole.default(2),
+  seed: z.number().int().optional(),
+}).refine((value) => [value.steps, value.tokens, value.epochs, value.minutes].filter((given) => given !== undefined).length === 1, {
+  message: 'has to say how long it is with exactly one of steps, tokens, epochs and minutes',
+});
+
+const recipe = z.strictObject({
+  name,
+  title: z.string().optional(),
+  description: z.string().optional(),
+  licence: z.string().optional(),
+  seed: z.number().int().default(1),
+  tokenizer: tokenizer.optional(),
+  data: z.strictObject({
+    held_out: share.default(0.01),
+    deduplicate: z.boolean().default(true),
+    clean: z.boolean().default(true),
+    sources: z.array(source).min(1),
+  }),
+  model: z.union([z.string(), modelFields]),
+  stages: z.array(stage).min(1),
+  output: z.string().optional(),
+  export: z.strictObject({
+    path: z.string().optional(),
+    dtype: z.enum(['f32', 'f16', 'bf16']).default('bf16'),
+    generation: z.record(z.string(), z.union([z.number(), z.boolean()])).optional(),
+  }).prefault({}),
+});
+
+export type Recipe = z.output<typeof recipe>;
+export type RecipeInput = z.input<typeof recipe>;
+export type RecipeStage = Recipe['stages'][number];
+export type RecipeSource = Recipe['data']['sources'][number];
+
+export interface LoadedRecipe {
+  readonly recipe: Recipe;
+  /** Where its relative paths start. */
+  readonly folder: string;
+  /** The file as it was read, to be kept with the run. */
+  readonly text: string;
+  readonly path: string;
+}
+
+/** Reads and checks a recipe file. Throws RecipeError. */
+export async function loadRecipe(path: string): Promise<LoadedRecipe> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new RecipeError(path, ['there is no such recipe: give the path of a .yaml file, or a folder of texts to train on'], { cause: error });
+  });
+  return { recipe: parseRecipe(text, path), folder: dirname(path), text, path };
+}
+
+/** Checks a recipe given as YAML text. `path` is for the errors. Throws RecipeError naming every problem. */
+export function parseRecipe(text: string, path = 'recipe'): Recipe {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  if (document.errors.length > 0) throw new RecipeError(path, document.errors.map((error) => error.message.split('\n')[0] ?? error.message));
+  const value: unknown = document.toJS();
+  const where = (keys: readonly PropertyKey[]): string => {
+    const node: unknown = document.getIn(keys, true);
+    const range = typeof node === 'object' && node !== null && 'range' in node ? (node.range as [number] | null) : null;
+    return range ? `line ${lines.linePos(range[0]).line}, ` : '';
+  };
+  return checkRecipe(value, path, where);
+}
+
+/** Checks a recipe given as an object. Throws RecipeError. */
+export function checkRecipe(value: unknown, path = 'recipe', where: (keys: readonly PropertyKey[]) => string = () => ''): Recipe {
+  const parsed = recipe.safeParse(value, { reportInput: true });
+  if (!parsed.success) {
+    throw new RecipeError(path, parsed.error.issues.flatMap((issue) => flatten(issue)).map((issue) => where(issue.path) + explain(issue, value)));
+  }
+  const problems = crossCheck(parsed.data);
+  if (problems.length > 0) throw new RecipeError(path, problems);
+  return parsed.data;
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Of a union, the branch that got furthest is the one the author meant. */
+function flatten(issue: Issue): Issue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const branches = issue.errors.filter((branch) => branch.length > 0);
+  const objects = branches.filter((branch) => branch.every((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'));
+  const [best] = (objects.length > 0 ? objects : branches).toSorted((a, b) => a.length - b.length);
+  if (best === undefined || (objects.length === 0 && branches.length > 1)) return [{ ...issue, message: unionMessage(branches) }];
+  return best.flatMap((inner) => flatten({ ...inner, path: [...issue.path, ...inner.path] }));
+}
+
+function unionMessage(branches: readonly (readonly Issue[])[]): string {
+  const custom = branches.flat().find((inner) => inner.code === 'invalid_format');
+  if (custom !== undefined) return custom.message;
+  const expected = branches.flat().map((inner) => (inner.code === 'invalid_type' ? inner.expected : null)).filter((type) => type !== null);
+  return expected.length > 0 ? `has to be ${[...new Set(expected)].join(' or ')}` : 'has another form than any allowed here';
+}
+
+function explain(issue: Issue, root: unknown): string {
+  const path = issue.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('').replace(/^\./, '') || 'the recipe';
+  let value: unknown = root;
+  for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return `${path} has the unknown field ${issue.keys.map((key) => `"${key}"${suggest(key, issue.path)}`).join(', ')}`;
+    case 'invalid_type':
+      return value === undefined
+        ? `${path} is missing: it has to be ${article(issue.expected)}`
+        : `${path} is ${JSON.stringify(value)}: it has to be ${article(issue.expected)}`;
+    case 'invalid_value':
+      return `${path} is ${JSON.stringify(value)}: it has to be one of ${issue.values.map(String).join(', ')}`;
+    case 'too_small':
+      return `${path} is ${JSON.stringify(value)}: ${issue.message.startsWith('has') ? `it ${issue.message}` : `it has to be ${issue.inclusive === true ? 'at least' : 'over'} ${issue.minimum}`}`;
+    case 'too_big':
+      return `${path} is ${JSON.stringify(value)}: it has to be at most ${issue.maximum}`;
+    case 'custom':
+      return `${path} ${issue.message}`;
+    default:
+      return `${path} is ${JSON.stringify(value)}: it ${issue.message}`;
+  }
+}
+
+const article = (type: string): string => (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type === 'int' ? 'whole number' : type}`);
+
+const FIELDS = {
+  recipe: Object.keys(recipe.shape), sources: Object.keys(source.shape), stages: Object.keys(stage.shape), model: Object.keys(modelFields.shape),
+  data: ['held_out', 'deduplicate', 'clean', 'sources'], tokenizer: ['path', 'vocab_size', 'pattern', 'sample_bytes'],
+  export: ['path', 'dtype', 'generation'],
+};
+
+/** ` (did you mean "steps"?)` for a field that is nearly one we know. */
+function suggest(key: string, path: readonly PropertyKey[]): string {
+  const place = path.findLast((part) => typeof part === 'string') ?? 'recipe';
+  const known = FIELDS[place as keyof typeof FIELDS] ?? FIELDS.recipe;
+  const near = known.map((field) => ({ field, distance: distance(key, field) })).toSorted((a, b) => a.distance - b.distance)[0];
+  return near !== undefined && near.distance <= 3 ? ` (did you mean "${near.field}"?)` : ` (known here: ${known.join(', ')})`;
+}
+
+/** Edits from one word to another (Levenshtein). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** What no single field can know. */
+function crossCheck(value: Recipe): string[] {
+  const problems: string[] = [];
+  const sources = new Set(value.data.sources.map((entry) => entry.name));
+  for (const [index, entry] of value.stages.entries()) {
+    const at = `stages[${index}] (${entry.name})`;
+    for (const item of entry.data ?? []) {
+      const wanted = typeof item === 'string' ? item : item.source;
+      if (!sources.has(wanted)) problems.push(`${at} mixes in "${wanted}", which is no source: data.sources has ${[...sources].join(', ')}`);
+      if (typeof item !== 'string' && item.weight !== undefined && item.epochs !== undefined) {
+        problems.push(`${at} gives "${wanted}" both a weight and epochs: give one`);
+      }
+    }
+    const micro = entry.micro_batch_tokens;
+    if (micro !== undefined && entry.batch_tokens % micro !== 0) {
+      problems.push(`${at} has batch_tokens ${entry.batch_tokens}, which micro_batch_tokens ${micro} does not divide: change one`);
+    }
+  }
+  const names = value.stages.map((entry) => entry.name);
+  if (new Set(names).size !== names.length) problems.push(`two stages have the same name (${names.join(', ')}): give each its own`);
+  const from = typeof value.model === 'object' ? value.model.from : undefined;
+  if (from === undefined && value.tokenizer === undefined) problems.push('tokenizer is missing: give it a vocab_size, or a path');
+  if (from !== undefined && value.tokenizer !== undefined) problems.push('model.from brings its own tokenizer: leave tokenizer out');
+  return problems;
+}

@@ -1,0 +1,241 @@
+/**
+ * A recipe from its first line to a model folder:
+ *
+ *   tokenizer → shards → model → each stage (train, measure, checkpoint) → model folder, card, loss curve
+ *
+ * Everything goes to the run's folder. Each part is kept when it is there already and belongs to the same recipe, which is
+ * what resuming is.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import type { Backend } from '@parley/engine';
+import { Random } from '@parley/engine';
+import { Loader, type Manifest, type ManifestSource, prepare, ShardReader, type Split, splitBase } from '@parley/data';
+import { parameterCount, Transformer } from '@parley/model';
+import { loadModel, resolveModel } from '@parley/model/node';
+import type { Tokenizer } from '@parley/tokenizer';
+import { type Checkpoint, listCheckpoints, type StageSummary } from './checkpoint.ts';
+import { CheckpointError, TrainError } from './errors.ts';
+import type { TrainEvent } from './events.ts';
+import { exportModel } from './export.ts';
+import { MetricsFile } from './metrics.ts';
+import { measurePeak } from './peak.ts';
+import { microRows, modelConfig, planStage, sourceSpecs, stageLoss, stageMixture } from './plan.ts';
+import type { Recipe, RecipeStage } from './recipe.ts';
+import { estimateStepSeconds, type Sampler, type StageResult, trainStage } from './stage.ts';
+import { prepareTokenizer, tokenByteLengths } from './vocabulary.ts';
+
+export interface RunOptions {
+  readonly recipe: Recipe;
+  /** Where the recipe's relative paths start. */
+  readonly folder: string;
+  /** The recipe as it was written, kept in the run's folder. */
+  readonly text?: string | undefined;
+  /** The run's folder. Default: the recipe's `output`, or runs/NAME in the working directory. */
+  readonly output?: string | undefined;
+  readonly backend: Backend;
+  /** Go on with a run that is there. Without it such a run is an error. */
+  readonly resume?: boolean | undefined;
+  /** Make every stage at most so many steps long, its schedule included: for trying a recipe out. Resuming takes the same. */
+  readonly maxSteps?: number | undefined;
+  readonly sample?: ((tokenizer: Tokenizer) => Sampler) | undefined;
+  readonly onEvent?: ((event: TrainEvent) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RunResult {
+  /** `aborted`: by the signal; a checkpoint was written and `resume` goes on from it. */
+  readonly ended: 'finished' | 'aborted';
+  readonly runFolder: string;
+  /** Null when aborted. */
+  readonly modelFolder: string | null;
+  readonly stages: readonly StageSummary[];
+}
+
+/** Where a recipe's run lives. */
+export function runFolder(recipe: Recipe, folder: string): string {
+  return recipe.output === undefined ? resolve('runs', recipe.name) : resolve(folder, recipe.output);
+}
+
+/** Throws RecipeError, DataError, CheckpointError, DivergenceError and what the engine and the model throw. */
+export async function run(options: RunOptions): Promise<RunResult> {
+  const { recipe, folder, backend, signal, onEvent = () => {} } = options;
+  const output = options.output ?? runFolder(recipe, folder);
+  const hash = recipeHash(recipe, options.maxSteps);
+  const checkpointFolder = join(output, 'checkpoints');
+  await mkdir(output, { recursive: true });
+  const checkpoints = await listCheckpoints(checkpointFolder);
+  const latest = checkpoints.at(-1);
+  guard({ output, hash, latest, resume: options.resume ?? false });
+  await writeFile(join(output, 'recipe.yaml'), options.text ?? JSON.stringify(recipe, null, 2));
+
+  const specs = sourceSpecs(recipe, folder);
+  const base = typeof recipe.model === 'object' && recipe.model.from !== undefined ? await resolveModel(modelPath(recipe.model.from, folder)) : null;
+  const tokenizer = await prepareTokenizer({ recipe, folder, specs, base, target: join(output, 'tokenizer'), onEvent, signal });
+  const dataFolder = join(output, 'data');
+  const prepared = await prepare({
+    sources: specs, tokenizer, folder: dataFolder, heldOut: recipe.data.held_out, deduplicate: recipe.data.deduplicate,
+    clean: recipe.data.clean, signal, onProgress: (progress) => onEvent({ type: 'prepare', ...progress }),
+  });
+  for (const source of prepared.manifest.sources) onEvent({ type: 'note', text: describeSource(source) });
+
+  using model = base === null
+    ? Transformer.initialize(backend, modelConfig(recipe, tokenizer.vocabSize), new Random(recipe.seed))
+    : await loadModel(base, { backend, dtype: 'f32' });
+  if (model.config.vocabSize < tokenizer.vocabSize) {
+    throw new TrainError(`the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.config.vocabSize}: they do not belong together`);
+  }
+  const tokenBytes = tokenByteLengths(tokenizer);
+  const metrics = new MetricsFile(join(output, 'metrics.jsonl'));
+  const peakGflops = await measurePeak(backend);
+  const results: StageSummary[] = [];
+  if (latest !== undefined) {
+    const finished = recipe.stages.slice(0, latest.state.stage).map((stage) => stage.name);
+    metrics.keepUntil({ stages: finished, stage: latest.state.stageName, step: latest.state.step });
+  } else {
+    await rm(join(output, 'metrics.jsonl'), { force: true });
+  }
+
+  for (const [index, stage] of recipe.stages.entries()) {
+    if (latest !== undefined && index < latest.state.stage) {
+      results.push(...latest.state.results.filter((result) => result.stage === stage.name));
+      continue;
+    }
+    const from = latest?.state.stage === index ? latest : undefined;
+    using data = openStage(dataFolder, prepared.manifest, stage, { recipe, contextLength: stage.context ?? model.config.contextLength });
+    const plan = planStage({
+      recipe, stage, index, model: model.config, mixtureTokens: data.epochTokens, maxSteps: options.maxSteps,
+      steps: await stageSteps(stage, { output, from, model, data, onEvent }),
+    });
+    const epochs = Object.fromEntries(data.mixture.map(({ source, weight, tokens }) => {
+      const whole = data.mixture.reduce((sum, entry) => sum + entry.weight, 0);
+      return [source, Number(((plan.schedule.steps * stage.batch_tokens * weight) / whole / tokens).toFixed(2))];
+    }));
+    onEvent({
+      type: 'stage', stage: stage.name, steps: plan.schedule.steps, step: from?.state.step ?? 0, tokensPerStep: stage.batch_tokens,
+      parameters: parameterCount(model.config), peakGflops, epochs,
+    });
+    for (const { name, report } of data.loader.sources) {
+      if (report.longConversations === 0 && report.tooShort === 0) continue;
+      onEvent({
+        type: 'note',
+        text: `${name}: ${report.longConversations} conversations are over the context of ${plan.contextLength} tokens (${stage.long_conversations}); ` +
+          `${report.droppedTokens} of their tokens are left out`,
+      });
+    }
+    const result: StageResult = await trainStage({
+      plan, model, loader: data.loader, heldOut: data.heldOut, tokenBytes, turnStart: prepared.manifest.turnStart, padding: prepared.manifest.padding,
+      checkpoints: { folder: checkpointFolder, recipe: hash }, results, from, peakGflops,
+      seed: stageSeed(recipe, stage, index), sample: options.sample?.(tokenizer), record: (line) => metrics.append(line), onEvent, signal,
+    });
+    results.push(result.summary);
+    if (result.ended === 'aborted') return { ended: 'aborted', runFolder: output, modelFolder: null, stages: results };
+    onEvent({ type: 'stage-end', summary: result.summary });
+  }
+  const modelFolder = recipe.export.path === undefined ? join(output, 'model') : resolve(folder, recipe.export.path);
+  await exportModel({
+    model, tokenizer, recipe, manifest: prepared.manifest, results, target: modelFolder, runFolder: output, backend: backend.description,
+  });
+  onEvent({ type: 'export', folder: modelFolder });
+  return { ended: 'finished', runFolder: output, modelFolder, stages: results };
+}
+
+/** Everything in a recipe that decides the bits of its checkpoints. What is only printed, measured or exported is left out. */
+export function recipeHash(recipe: Recipe, maxSteps?: number): string {
+  const { title: _t, description: _d, licence: _l, output: _o, export: _e, ...rest } = recipe;
+  const stages = rest.stages.map(({
+    eval_every: _1, eval_tokens: _2, sample_every: _3, samples: _4, checkpoint_every: _5, keep_checkpoints: _6, ...decisive
+  }) => decisive);
+  return createHash('sha256').update(JSON.stringify({ ...rest, stages, maxSteps })).digest('hex');
+}
+
+/** Nothing is overwritten and nothing is continued unless that is what was asked. */
+function guard(run: { output: string; hash: string; latest: Checkpoint | undefined; resume: boolean }): void {
+  const { output, latest, resume } = run;
+  // A run may have ended before its first checkpoint: starting again and going on are then the same.
+  if (latest === undefined) return;
+  const at = `step ${latest.state.step} of ${latest.state.steps} of stage "${latest.state.stageName}"`;
+  if (!resume) throw new CheckpointError(`${output} holds a run at ${at}: pass --resume to go on with it, or remove the folder to start again`);
+  if (latest.state.recipe !== run.hash) {
+    throw new CheckpointError(
+      `the recipe has changed since the run in ${output} (at ${at}) began, so going on would give neither model: ` +
+        'undo the change (the old recipe is recipe.yaml there), or give the recipe another name',
+    );
+  }
+}
+
+const stageSeed = (recipe: Recipe, stage: RecipeStage, index: number): number => stage.seed ?? recipe.seed * 1000 + index;
+
+interface OpenStage extends Disposable {
+  readonly loader: Loader;
+  readonly mixture: readonly { source: string; weight: number; tokens: number }[];
+  readonly heldOut: readonly { name: string; shards: ShardReader; weight: number }[];
+  /** Tokens of one epoch, or null where the mixture is by weights. */
+  readonly epochTokens: number | null;
+}
+
+function openStage(folder: string, manifest: Manifest, stage: RecipeStage, place: { recipe: Recipe; contextLength: number }): OpenStage {
+  const open: ShardReader[] = [];
+  const reader = (source: ManifestSource, split: Split): ShardReader => {
+    const shards = new ShardReader(splitBase(folder, source.name, split), {
+      vocabSize: manifest.tokenizer.vocabSize, parts: source.splits[split].parts,
+    });
+    open.push(shards);
+    return shards;
+  };
+  const mixture = stageMixture(stage, manifest);
+  const index = place.recipe.stages.indexOf(stage);
+  const loader = new Loader({
+    sources: mixture.items.map(({ source, weight }) => ({ name: source.name, shards: reader(source, 'train'), weight })),
+    contextLength: place.contextLength, rows: microRows(stage), seed: stageSeed(place.recipe, stage, index), loss: stageLoss(stage),
+    longConversations: stage.long_conversations, turnStart: manifest.turnStart, padding: manifest.padding,
+  });
+  return {
+    loader,
+    mixture: mixture.items.map(({ source, weight }, i) => ({ source: source.name, weight, tokens: loader.sources[i]?.tokens ?? 1 })),
+    heldOut: mixture.items.map(({ source, weight }) => ({ name: source.name, shards: reader(source, 'held-out'), weight })),
+    epochTokens: mixture.epochTokens,
+    [Symbol.dispose]: () => {
+      for (const shards of open) shards.dispose();
+    },
+  };
+}
+
+/**
+ * Steps of a stage that is given in minutes: measured once on this machine and kept in the run's folder, so that resuming
+ * trains by the same schedule. Null where the recipe says it otherwise.
+ */
+async function stageSteps(
+  stage: RecipeStage,
+  place: { output: string; from: Checkpoint | undefined; model: Transformer; data: OpenStage; onEvent: (event: TrainEvent) => void },
+): Promise<number | null> {
+  if (place.from !== undefined) return place.from.state.steps;
+  if (stage.minutes === undefined) return null;
+  const path = join(place.output, 'lengths.json');
+  const known = existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as Record<string, number>) : {};
+  const kept = known[stage.name];
+  if (kept !== undefined) return kept;
+  const before = place.data.loader.place;
+  const seconds = await estimateStepSeconds(place.model, place.data.loader, stage.batch_tokens / microRows(stage));
+  place.data.loader.seek(before);
+  const most = stage.max_epochs === undefined || place.data.epochTokens === null ? Infinity
+    : Math.ceil((stage.max_epochs * place.data.epochTokens) / stage.batch_tokens);
+  const steps = Math.max(20, Math.min(most, Math.round((stage.minutes * 60) / seconds)));
+  place.onEvent({ type: 'estimate', stage: stage.name, steps, seconds: steps * seconds });
+  const work = `${path}.tmp`;
+  await writeFile(work, JSON.stringify({ ...known, [stage.name]: steps }));
+  await rename(work, path);
+  return steps;
+}
+
+const modelPath = (from: string, folder: string): string => (/^[./]/.test(from) ? resolve(folder, from) : from);
+
+function describeSource(source: ManifestSource): string {
+  const { counts, splits } = source;
+  const dropped = Object.entries(counts.dropped).map(([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`);
+  return `${source.name} (${source.files.map((file) => basename(file.path)).slice(0, 3).join(', ')}${source.files.length > 3 ? ', …' : ''}): ` +
+    `${splits.train.documents.toLocaleString('en')} documents, ${splits.train.tokens.toLocaleString('en')} tokens to train on, ` +
+    `${splits['held-out'].documents} held out${dropped.length === 0 ? '' : `; dropped: ${dropped.join(', ')}`}`;
+}

@@ -1,0 +1,273 @@
+/** One stage of training: batches in, gradients, updates, measurements and checkpoints out. The loop itself. */
+import { Arena, Tape } from '@parley/engine';
+import { type Loader, type LongConversations, type MicroBatch, type ShardReader } from '@parley/data';
+import type { Transformer } from '@parley/model';
+import { type Checkpoint, pruneCheckpoints, restore, saveCheckpoint, type StageSummary } from './checkpoint.ts';
+import { DivergenceError } from './errors.ts';
+import { evaluate } from './evaluate.ts';
+import type { TrainEvent } from './events.ts';
+import type { HeldOutMetrics, Metrics } from './metrics.ts';
+import { AdamW, type AdamWSettings } from './optimizer.ts';
+import { trainingFlops } from './peak.ts';
+import { learningRate, type Schedule } from './schedule.ts';
+
+export interface StagePlan {
+  readonly index: number;
+  readonly name: string;
+  readonly kind: 'pretrain' | 'finetune';
+  readonly schedule: Schedule;
+  readonly adamw: AdamWSettings;
+  readonly contextLength: number;
+  /** Rows of a micro-batch, and how many make a step. */
+  readonly rows: number;
+  readonly accumulate: number;
+  readonly loss: 'all' | 'assistant';
+  readonly longConversations: LongConversations;
+  readonly evalEvery: number;
+  readonly evalTokens: number;
+  readonly sampleEvery: number;
+  readonly samples: readonly SamplePrompt[];
+  readonly checkpointEvery: number;
+  readonly keepCheckpoints: number;
+}
+
+/** A text to go on with, or what a user says. */
+export type SamplePrompt = string | { readonly user: string };
+
+/** Gives a continuation of each prompt. Injected by whoever can generate; the same model and seed give the same text. */
+export type Sampler = (model: Transformer, prompts: readonly SamplePrompt[], seed: number) => Promise<string[]>;
+
+export interface StageOptions {
+  readonly plan: StagePlan;
+  readonly model: Transformer;
+  readonly loader: Loader;
+  readonly heldOut: readonly { readonly name: string; readonly shards: ShardReader; readonly weight: number }[];
+  readonly tokenBytes: Uint16Array;
+  readonly turnStart: number | null;
+  readonly padding: number;
+  /** Where checkpoints go, and the hash they carry. */
+  readonly checkpoints: { readonly folder: string; readonly recipe: string };
+  /** Results of earlier stages. */
+  readonly results: readonly StageSummary[];
+  /** To continue from: a checkpoint of this stage. */
+  readonly from?: Checkpoint | undefined;
+  readonly peakGflops: number;
+  readonly seed: number;
+  readonly sample?: Sampler | undefined;
+  readonly record: (metrics: Metrics) => void;
+  readonly onEvent: (event: TrainEvent) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface StageResult {
+  readonly summary: StageSummary;
+  readonly step: number;
+  /** All steps done, or told to stop. There is a checkpoint in both cases. */
+  readonly ended: 'finished' | 'aborted';
+}
+
+/** Throws DivergenceError when the loss is no longer a number; the last checkpoint stays. */
+export async function trainStage(options: StageOptions): Promise<StageResult> {
+  const { plan, model, loader, onEvent, record, signal } = options;
+  const { backend } = model;
+  using arena = new Arena(backend);
+  using optimizer = new AdamW(model, plan.adamw);
+  const steps = plan.schedule.steps;
+  let step = 0;
+  let tokens = 0;
+  let heldOut: HeldOutMetrics | null = null;
+  let checkpointed = -1;
+  if (options.from !== undefined) {
+    const { state } = options.from;
+    restore(options.from, { weights: model.parameters, moments: optimizer.moments });
+    loader.seek(state.loader);
+    ({ step, tokens } = state);
+    optimizer.step = step;
+    checkpointed = step;
+    heldOut = fromSummary(state.results.find((result) => result.stage === plan.name), step, tokens);
+  }
+  const flops = trainingFlops(model.config, plan.contextLength);
+  const speed = new SpeedMeter();
+  const losses = new Float32Array(plan.rows);
+
+  const checkpoint = async (): Promise<void> => {
+    if (checkpointed === step) return;
+    const saved = await saveCheckpoint(
+      options.checkpoints.folder,
+      {
+        recipe: options.checkpoints.recipe, stage: plan.index, stageName: plan.name, step, steps, tokens, loader: loader.place,
+        results: [...options.results, summarize(options, { step, tokens, heldOut })],
+      },
+      { weights: model.parameters, moments: optimizer.moments },
+    );
+    await pruneCheckpoints(options.checkpoints.folder, plan.keepCheckpoints);
+    checkpointed = step;
+    onEvent({ type: 'checkpoint', stage: plan.name, step, folder: saved.folder });
+  };
+
+  while (step < steps) {
+    if (signal?.aborted === true) {
+      await checkpoint();
+      return { summary: summarize(options, { step, tokens, heldOut }), step, ended: 'aborted' };
+    }
+    const started = performance.now();
+    const batches = Array.from({ length: plan.accumulate }, () => loader.next());
+    const targets = Math.max(1, batches.reduce((sum, batch) => sum + batch.targetCount, 0));
+    let nats = 0;
+    for (const batch of batches) nats += await accumulateGradient(model, arena, { batch, scale: 1 / targets, losses });
+    arena.reset();
+    const loss = nats / targets;
+    const gradientNorm = await optimizer.gradientNorm();
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+      const last = checkpointed > 0 ? `the checkpoint of step ${checkpointed} is kept` : 'there is no checkpoint of this stage yet';
+      throw new DivergenceError(
+        `stage "${plan.name}" diverged at step ${step + 1}: loss ${loss}, gradient norm ${gradientNorm}, learning rate ` +
+          `${learningRate(plan.schedule, step + 1).toPrecision(3)}; ${last}: lower learning_rate or lengthen warmup`,
+        { step: step + 1, loss, gradientNorm },
+      );
+    }
+    step++;
+    const rate = learningRate(plan.schedule, step);
+    optimizer.update(rate, gradientNorm);
+    const used = batches.reduce((sum, batch) => sum + realTokens(batch), 0);
+    tokens += used;
+
+    const ms = performance.now() - started;
+    const tokensPerSecond = (used / ms) * 1000;
+    speed.add(ms);
+    const line = {
+      type: 'step', stage: plan.name, step, tokens, loss, learning_rate: rate, gradient_norm: gradientNorm,
+      timing: {
+        ms: round(ms, 1), tokens_per_second: round(tokensPerSecond, 1),
+        peak_share: round((flops * tokensPerSecond) / 1e9 / options.peakGflops, 4),
+      },
+    } as const;
+    record(line);
+    onEvent({ ...line, steps, secondsLeft: ((steps - step) * speed.median) / 1000 });
+
+    const last = step === steps;
+    if (last || step % plan.evalEvery === 0) {
+      const measured = await measure(options, arena, { step, tokens });
+      if (measured !== null) {
+        heldOut = measured;
+        record(measured);
+        onEvent(measured);
+      }
+    }
+    if (options.sample !== undefined && plan.samples.length > 0 && (last || step % plan.sampleEvery === 0)) {
+      const texts = await options.sample(model, plan.samples, options.seed);
+      for (const [index, text] of texts.entries()) {
+        const prompt = plan.samples[index];
+        const sample = {
+          type: 'sample', stage: plan.name, step, prompt: typeof prompt === 'string' ? prompt : (prompt?.user ?? ''), text,
+        } as const;
+        record(sample);
+        onEvent(sample);
+      }
+    }
+    if (last || step % plan.checkpointEvery === 0) await checkpoint();
+  }
+  await checkpoint();
+  return { summary: summarize(options, { step, tokens, heldOut }), step, ended: 'finished' };
+}
+
+/**
+ * Adds one micro-batch's gradient, `scale` for each target, to the parameters'. Returns the sum of its losses in nats.
+ * `losses` is room for as many values as the batch has rows.
+ */
+export async function accumulateGradient(
+  model: Transformer, arena: Arena, args: { batch: MicroBatch; scale: number; losses: Float32Array },
+): Promise<number> {
+  const { batch, scale } = args;
+  arena.reset();
+  const tape = new Tape();
+  const ctx = { arena, tape };
+  const rows = batch.tokens.length;
+  let losses: Float32Array;
+  if (batch.targetCount > 0 && batch.targetCount < 0.9 * rows) {
+    // Logits are a third of a small model's work: rows without a target go without.
+    const logitRows = Int32Array.from(batch.targets.keys()).filter((row) => batch.targets[row] !== -100);
+    const targets = Int32Array.from(logitRows, (row) => batch.targets[row] ?? -100);
+    const tensor = model.loss(ctx, { ...batch, logitRows }, { targets, scale });
+    tape.backward();
+    losses = args.losses.subarray(0, logitRows.length);
+    await model.backend.read(tensor, losses);
+  } else {
+    const tensor = model.loss(ctx, batch, { targets: batch.targets, scale });
+    tape.backward();
+    losses = args.losses.subarray(0, rows);
+    await model.backend.read(tensor, losses);
+  }
+  let sum = 0;
+  for (const loss of losses) sum += loss;
+  return sum;
+}
+
+/**
+ * Seconds a step of `accumulate` micro-batches takes, from a few of them after a warm-up. Nothing is learned: the gradients
+ * are dropped, and the loader is the caller's to put back.
+ */
+export async function estimateStepSeconds(model: Transformer, loader: Loader, accumulate: number): Promise<number> {
+  using arena = new Arena(model.backend);
+  const times: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    const batch = loader.next();
+    const started = performance.now();
+    await accumulateGradient(model, arena, { batch, scale: 1, losses: new Float32Array(batch.tokens.length) });
+    times.push(performance.now() - started);
+  }
+  for (const { grad } of model.parameters.values()) if (grad !== null) model.backend.fill(grad, 0);
+  // The update adds a little; measurements and checkpoints some more.
+  return ((Math.min(...times.slice(1)) * accumulate) / 1000) * 1.1;
+}
+
+async function measure(options: StageOptions, arena: Arena, at: { step: number; tokens: number }): Promise<HeldOutMetrics | null> {
+  const { plan } = options;
+  const result = await evaluate(options.model, arena, {
+    sources: options.heldOut, contextLength: plan.contextLength, rows: plan.rows, tokens: plan.evalTokens, loss: plan.loss,
+    longConversations: plan.longConversations, turnStart: options.turnStart, padding: options.padding, tokenBytes: options.tokenBytes,
+  });
+  if (result === null) return null;
+  return {
+    type: 'held-out', stage: plan.name, step: at.step, tokens: at.tokens, loss: result.loss, bits_per_byte: result.bitsPerByte,
+    sources: result.sources,
+  };
+}
+
+function summarize(options: StageOptions, at: { step: number; tokens: number; heldOut: HeldOutMetrics | null }): StageSummary {
+  const { plan, loader } = options;
+  const epochs = loader.sources.map(({ name, tokens }, index) => [name, round((loader.place.sources[index]?.tokens ?? 0) / tokens, 3)] as const);
+  return {
+    stage: plan.name, kind: plan.kind, steps: at.step, tokens: at.tokens, contextLength: plan.contextLength,
+    loss: at.heldOut?.loss ?? null, bitsPerByte: at.heldOut?.bits_per_byte ?? null, sources: at.heldOut?.sources ?? {},
+    epochs: Object.fromEntries(epochs),
+  };
+}
+
+function fromSummary(summary: StageSummary | undefined, step: number, tokens: number): HeldOutMetrics | null {
+  if (summary === undefined || summary.loss === null || summary.bitsPerByte === null) return null;
+  return {
+    type: 'held-out', stage: summary.stage, step, tokens, loss: summary.loss, bits_per_byte: summary.bitsPerByte, sources: summary.sources,
+  };
+}
+
+function realTokens(batch: MicroBatch): number {
+  return batch.sequences.reduce((sum, { length }, index) => sum + (batch.origins[index] === -1 ? 0 : length), 0);
+}
+
+/** The median of the last steps' times: one slow step does not move the estimate. */
+class SpeedMeter {
+  readonly #recent: number[] = [];
+
+  add(ms: number): void {
+    this.#recent.push(ms);
+    if (this.#recent.length > 31) this.#recent.shift();
+  }
+
+  get median(): number {
+    const sorted = this.#recent.toSorted((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  }
+}
+
+const round = (value: number, digits: number): number => Number(value.toFixed(digits));

@@ -1,0 +1,84 @@
+/** The tokenizer of a run: read from where the recipe says, or trained on a sample of its sources. */
+import { existsSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type Conversation, emptyCounts, plainText, readSource, type SourceSpec, type TextDocument } from '@parley/data';
+import { CHATML_TEMPLATE, PARLEY_SPECIAL_TOKENS, type Tokenizer, trainTokenizer } from '@parley/tokenizer';
+import { loadTokenizer, saveTokenizer } from '@parley/tokenizer/node';
+import { TrainError } from './errors.ts';
+import type { TrainEvent } from './events.ts';
+import type { Recipe } from './recipe.ts';
+
+export interface VocabularyOptions {
+  readonly recipe: Recipe;
+  /** Where the recipe's relative paths start. */
+  readonly folder: string;
+  readonly specs: readonly SourceSpec[];
+  /** The folder of the model the run starts from, which brings its own. */
+  readonly base: string | null;
+  /** The folder it is kept in; a tokenizer that is there already is taken. */
+  readonly target: string;
+  readonly onEvent: (event: TrainEvent) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export async function prepareTokenizer(options: VocabularyOptions): Promise<Tokenizer> {
+  const { recipe, base, target } = options;
+  if (existsSync(target)) return loadTokenizer(target);
+  const wanted = recipe.tokenizer;
+  let tokenizer: Tokenizer;
+  if (base !== null) {
+    tokenizer = await loadTokenizer(base);
+  } else if (wanted === undefined) {
+    throw new TrainError('the recipe names neither a tokenizer nor a model to start from: give it tokenizer.vocab_size');
+  } else if ('path' in wanted) {
+    tokenizer = await loadTokenizer(resolve(options.folder, wanted.path));
+  } else {
+    tokenizer = await trainTokenizer(sampleTexts(options, wanted.sample_bytes), {
+      vocabSize: wanted.vocab_size, pattern: wanted.pattern, specialTokens: PARLEY_SPECIAL_TOKENS, chatTemplate: CHATML_TEMPLATE,
+      onProgress: ({ phase, characters, merges, totalMerges }) => options.onEvent(
+        phase === 'count'
+          ? { type: 'tokenizer', phase, done: Math.round(characters / 1e6), total: Math.round(wanted.sample_bytes / 1e6) }
+          : { type: 'tokenizer', phase, done: merges, total: totalMerges },
+      ),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+  }
+  if (tokenizer.chatTemplate === undefined && (recipe.stages.some((stage) => stage.kind === 'finetune'))) {
+    throw new TrainError('the tokenizer has no chat template, which fine-tuning on conversations needs: take one that has, or let the recipe train one');
+  }
+  // A half-saved tokenizer must not be taken for a whole one.
+  const work = `${target}.${process.pid}.tmp`;
+  await rm(work, { recursive: true, force: true });
+  await saveTokenizer(tokenizer, work);
+  await rename(work, target);
+  return tokenizer;
+}
+
+/**
+ * The same share of every source's documents, chosen by their hashes, about `limit` bytes in all. Two passes over the files
+ * instead of one in memory.
+ */
+async function* sampleTexts(options: VocabularyOptions, limit: number): AsyncGenerator<string> {
+  const { signal } = options;
+  let total = 0;
+  for await (const { document } of allDocuments(options)) total += Buffer.byteLength(plainText(document));
+  const share = Math.min(1, limit / Math.max(1, total));
+  for await (const { document, digest } of allDocuments(options)) {
+    signal?.throwIfAborted();
+    if (digest.readUInt32BE(20) < share * 2 ** 32) yield plainText(document);
+  }
+}
+
+async function* allDocuments(options: VocabularyOptions): AsyncGenerator<{ document: TextDocument | Conversation; digest: Buffer }> {
+  const seen = options.recipe.data.deduplicate ? new Set<string>() : undefined;
+  for (const source of options.specs) {
+    yield* readSource(source, emptyCounts(), { clean: options.recipe.data.clean, seen, signal: options.signal });
+  }
+}
+
+/** Bytes of text each token stands for, 0 for special tokens: what turns nats into bits per byte. */
+export function tokenByteLengths(tokenizer: Tokenizer): Uint16Array {
+  const special = new Set(tokenizer.specialTokens.values());
+  return Uint16Array.from({ length: tokenizer.vocabSize }, (_, id) => (special.has(id) ? 0 : tokenizer.tokenBytes(id).length));
+}
