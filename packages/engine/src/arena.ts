@@ -4,7 +4,7 @@
  */
 import type { Backend } from './backend.ts';
 import { LifetimeError } from './errors.ts';
-import { type DType, type Lifetime, type Shape, type Storage, Tensor } from './tensor.ts';
+import { checkShape, type DType, type Lifetime, type Shape, type Storage, Tensor } from './tensor.ts';
 
 /** Backends address vectors: every tensor starts on a cache line. */
 const ALIGNMENT = 64;
@@ -31,6 +31,7 @@ export class Arena implements Disposable {
   /** An uninitialized tensor that lives until the next `reset()`. */
   tensor(shape: Shape, dtype: DType = 'f32'): Tensor {
     if (this.#disposed) throw new LifetimeError('this arena has been disposed: make a new one');
+    checkShape(shape);
     const bytes = Math.ceil(this.backend.byteLength(shape, dtype) / ALIGNMENT) * ALIGNMENT;
     let block = this.#blocks[this.#block];
     while (block !== undefined && this.#used + bytes > block.bytes) {

@@ -45,11 +45,7 @@ export class Tensor implements Disposable {
     shape: Shape,
     dtype: DType = 'f32',
   ) {
-    for (const extent of shape) {
-      if (!Number.isInteger(extent) || extent < 0) {
-        throw new ShapeError(`shape [${shape.join(', ')}] has the extent ${extent}: extents are integers from 0`);
-      }
-    }
+    checkShape(shape);
     this.backend = backend;
     this.shape = shape;
     this.dtype = dtype;
@@ -61,6 +57,7 @@ export class Tensor implements Disposable {
 
   /** A tensor with memory of its own, zero-filled; free it with `using` or `dispose()`. */
   static allocate(backend: Backend, shape: Shape, dtype: DType = 'f32'): Tensor {
+    checkShape(shape); // before there is memory that nobody would own
     const storage = backend.allocate(backend.byteLength(shape, dtype));
     return new Tensor(backend, { storage, owns: true }, shape, dtype);
   }
@@ -195,5 +192,14 @@ export class Tensor implements Disposable {
     const view = new Tensor(this.backend, { storage: this.storage, byteOffset, lifetime: this.#lifetime }, shape, this.dtype);
     view.#base = { tensor: this, project };
     return view;
+  }
+}
+
+/** Throws ShapeError unless every extent is a whole number from 0. */
+export function checkShape(shape: Shape): void {
+  for (const extent of shape) {
+    if (!Number.isInteger(extent) || extent < 0) {
+      throw new ShapeError(`shape [${shape.join(', ')}] has the extent ${extent}: extents are integers from 0`);
+    }
   }
 }
