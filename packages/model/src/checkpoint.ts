@@ -2,7 +2,7 @@
  * A model's weights to and from safetensors, in pieces of a few megabytes: neither side ever holds a file, and only tensors
  * that are stored transposed (GPT-2's) pass through memory as a whole, one at a time.
  */
-import { type Backend, Tensor } from '@parley/engine';
+import type { Backend, Tensor } from '@parley/engine';
 import type { TransformerConfig } from './config.ts';
 import { CheckpointError, count } from './errors.ts';
 import type { Family, StoredTensor } from './family.ts';

@@ -37,7 +37,7 @@ export async function listModels(options: ResolveOptions = {}): Promise<ListedMo
     { source: 'trained', root: resolve(options.runs ?? 'runs') },
   ] as const;
   for (const { source, root } of places) {
-    const names = await readdir(root).catch(() => []);
+    const names = await readdir(root).catch((): string[] => []);
     for (const name of names.sort()) {
       if (models.has(name)) continue;
       for (const folder of [join(root, name), join(root, name, RUN_MODEL)]) {

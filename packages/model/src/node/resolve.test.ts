@@ -1,0 +1,53 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ModelNotFoundError } from '../errors.ts';
+import { listModels, resolveModel } from './index.ts';
+
+let root = '';
+const place = async (...parts: string[]): Promise<string> => {
+  const folder = join(root, ...parts);
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'config.json'), '{}');
+  return folder;
+};
+const options = (): { shipped: string; runs: string } => ({ shipped: join(root, 'models'), runs: join(root, 'runs') });
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'parley-resolve-'));
+  await place('models', 'nano');
+  await place('models', 'both');
+  await place('runs', 'mine', 'model');
+  await place('runs', 'both');
+  await mkdir(join(root, 'runs', 'unfinished', 'checkpoints'), { recursive: true });
+});
+afterAll(async () => {
+  await rm(root, { recursive: true });
+});
+
+test('models are listed, shipped before trained, without unfinished runs', async () => {
+  expect(await listModels(options())).toEqual([
+    { name: 'both', folder: join(root, 'models', 'both'), source: 'shipped' },
+    { name: 'nano', folder: join(root, 'models', 'nano'), source: 'shipped' },
+    { name: 'mine', folder: join(root, 'runs', 'mine', 'model'), source: 'trained' },
+  ]);
+  expect(await listModels({ shipped: join(root, 'none'), runs: join(root, 'none') })).toEqual([]);
+});
+
+test('a name is a path first, then a shipped model, then a run', async () => {
+  expect(await resolveModel('nano', options())).toBe(join(root, 'models', 'nano'));
+  expect(await resolveModel('mine', options())).toBe(join(root, 'runs', 'mine', 'model'));
+  expect(await resolveModel('both', options())).toBe(join(root, 'models', 'both'));
+  expect(await resolveModel(join(root, 'runs', 'both'), options())).toBe(join(root, 'runs', 'both'));
+  expect(await resolveModel(join(root, 'runs', 'mine'), options())).toBe(join(root, 'runs', 'mine', 'model'));
+});
+
+test('a name that is none says which there are', async () => {
+  const error = await resolveModel('nanoo', options()).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(ModelNotFoundError);
+  expect((error as ModelNotFoundError).available).toEqual(['both', 'nano', 'mine']);
+  expect((error as Error).message).toBe('no model is called "nanoo": choose both or nano or mine, or pass the path of a folder with a config.json');
+  await expect(resolveModel('', options())).rejects.toThrow(ModelNotFoundError);
+  await expect(resolveModel('x', { shipped: root, runs: join(root, 'none') })).rejects.toThrow('none ships or was trained here');
+});
