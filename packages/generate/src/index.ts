@@ -1,0 +1,15 @@
+export { type Beam, BeamSearch, type BeamSearchOptions, type FinishedBeam } from './beams.ts';
+export { ContextOverflowError, GenerateError, GeneratorClosedError, NoTokenError, OptionError } from './errors.ts';
+export {
+  collect, type DoneEvent, type EndEvent, type FinishReason, type GeneratedSequence, type GenerateEvent, type GenerateResult, type PromptInfo,
+  type StartEvent, type Timings, type TokenEvent, type Usage,
+} from './events.ts';
+export { Generation } from './generation.ts';
+export { type Generator, type GeneratorParts, LocalGenerator } from './generator.ts';
+export { type LogProbabilities, type TokenLogProbability } from './log-probabilities.ts';
+export { nearestName } from './nearest-name.ts';
+export { type GenerateOptions, OPTION_NAMES, type OptionNaming, resolveOptions, unknownOption } from './options.ts';
+export type { Prompt } from './prompt.ts';
+export type { LanguageModel } from './runner.ts';
+export { Sampler } from './sampler.ts';
+export { type StopStep, StopMatcher } from './stop-strings.ts';
