@@ -10,6 +10,8 @@ const sources = {
   loss: ['crossEntropy', 'crossEntropyBackward'],
   optimizer: ['sumSquares', 'sumPartials', 'adamw'],
   matmul: ['matmul'],
+  quantized: ['quantizeWeights', 'dequantizeWeights', 'gatherQuantizedRows'],
+  'quantized-matmul': ['quantizeActivations', 'matmulQ4', 'matmulQ8'],
   attention: ['attention'],
   'attention-backward': ['attentionBackward'],
 } as const;
@@ -28,7 +30,8 @@ export const operations = Object.fromEntries(operationSources.map(([name], index
 >;
 
 /** Identifies this list (FNV-1a over the names in order), so that kernels built from another one are refused. */
-export const operationsFingerprint: number = [...operationSources.map(([name]) => name).join(' ')].reduce(
-  (hash, character) => Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0,
-  0x811c9dc5,
-);
+export const operationsFingerprint: number = operationSources
+  .map(([name]) => name)
+  .join(' ')
+  .split('')
+  .reduce((hash, character) => Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0, 0x811c9dc5);
