@@ -48,8 +48,8 @@ export const nodePlatform: Platform = {
         worker.unref();
         resolve(thread);
       });
-      worker.once('error', (cause) => {
-        failure = new EngineError(`pool thread ${start.thread} failed: ${cause.message}`, { cause });
+      worker.once('error', (cause: unknown) => {
+        failure = new EngineError(`pool thread ${start.thread} failed: ${String(cause)}`, { cause });
         reject(failure);
       });
       worker.once('exit', (code) => {

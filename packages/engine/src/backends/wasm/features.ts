@@ -1,15 +1,12 @@
 /** What the runtime's WebAssembly can do, found out by validating modules of a few bytes. */
 
-/** A module with one function `() -> v128` of the given body, and the memory import if any. */
+/** A module with one function `() -> v128` of the given body, and the memory section if any. */
 function moduleWith(body: readonly number[], memory: readonly number[] = []): Uint8Array {
   const code = [0, ...body, 0x0b];
-  return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...[1, 5, 1, 0x60, 0, 1, 0x7b], // type 0: () -> v128
-    ...[3, 2, 1, 0],
-    ...memory,
-    ...[10, code.length + 2, 1, code.length, ...code],
-  ]);
+  const header = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+  const types = [1, 5, 1, 0x60, 0, 1, 0x7b]; // type 0: () -> v128
+  const functions = [3, 2, 1, 0]; // function 0 of type 0
+  return Uint8Array.from([...header, ...types, ...functions, ...memory, 10, code.length + 2, 1, code.length, ...code]);
 }
 
 /** i32.const 0, i8x16.splat */

@@ -62,7 +62,7 @@ export class WasmRuntime {
     // The kernels say how much scratch memory they want, and need a memory to be asked.
     this.#memory = new WebAssembly.Memory({ initial: INITIAL_BYTES / PAGE_BYTES, maximum: MAXIMUM_PAGES, shared: true });
     this.#kernels = new WebAssembly.Instance(module, { env: { memory: this.#memory } }).exports as unknown as KernelExports;
-    if (this.#kernels.operationsFingerprint() >>> 0 !== operationsFingerprint) {
+    if ((this.#kernels.operationsFingerprint as (() => number) | undefined)?.() !== (operationsFingerprint | 0)) {
       throw new EngineError('the kernels are older or newer than this code: run "npm run build -w @parley/kernels"');
     }
     const buffer = this.#memory.buffer;
