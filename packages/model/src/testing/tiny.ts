@@ -33,6 +33,15 @@ export async function readWeights(model: Transformer): Promise<Map<string, Float
   return weights;
 }
 
+/** Names of the weights that differ in any bit. */
+export function differingWeights(a: ReadonlyMap<string, Float32Array>, b: ReadonlyMap<string, Float32Array>): string[] {
+  const names = new Set([...a.keys(), ...b.keys()]);
+  return [...names].filter((name) => {
+    const [x, y] = [a.get(name), b.get(name)];
+    return x?.length !== y?.length || !x?.every((value, i) => Object.is(value, y?.[i]));
+  });
+}
+
 /** `length` token ids below `vocabSize`. */
 export function randomTokens(length: number, vocabSize: number, seed: number): Int32Array {
   const random = new Random(seed);
