@@ -47,7 +47,7 @@ function expectedOf(program: Program): Promise<Results> {
  * memory, batches against single rows, and gradients against finite differences.
  */
 export function describeBackend(name: string, makeBackend: MakeBackend, { threads = [1] }: SuiteOptions = {}): void {
-  describe(name, () => {
+  describe(`${name}`, () => {
     const backends: Backend[] = [];
     beforeAll(async () => {
       for (const count of threads) backends.push(await makeBackend({ threads: count }));
@@ -62,7 +62,7 @@ export function describeBackend(name: string, makeBackend: MakeBackend, { thread
     };
     const last = (): Backend => backends.at(-1) ?? first();
 
-    describe(threads.length > 1 ? `operations, the same bits on ${threads.join(', ')} threads` : 'operations', () => {
+    describe(`operations${threads.length > 1 ? `, the same bits on ${threads.join(', ')} threads` : ''}`, () => {
       for (const { name: caseName, tolerance, programs } of CASES) {
         test(`${caseName}: ${describeTolerance(tolerance)}`, async () => {
           for (const program of programs) {

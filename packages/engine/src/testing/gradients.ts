@@ -121,7 +121,7 @@ function dot(a: Float32Array, b: Float32Array): number {
 export function describeGradients(backendOf: () => Backend): void {
   describe(`gradients within ${TOLERANCE.toExponential()} of central differences, step 1/64`, () => {
     for (const graph of graphs) {
-      test(graph.name, async () => {
+      test(`${graph.name}`, async () => {
         const backend = backendOf();
         const { allocations } = backend.stats();
         await expectGradients(backend, graph);

@@ -3,8 +3,9 @@
  * arXiv:2305.13245), over sequences packed end to end. The backward pass keeps no probabilities: it computes them again from
  * logSumExp, as FlashAttention does (Dao et al., 2022, arXiv:2205.14135, appendix B.4).
  */
-import { type Args, at, doubleAt, floats, integerAt, integers } from './memory.ts';
 import type { Tensor } from '../../tensor.ts';
+import { type Args, floats, integers } from './memory.ts';
+import { addScaled, at, dot, doubleAt, integerAt } from './vectors.ts';
 
 /** One sequence: its queries are rows of q and out, its keys rows of k and v. */
 interface Span {
@@ -27,17 +28,6 @@ function spans(sequences: Tensor): Span[] {
 /** How many keys, from the sequence's first, the i-th query sees: up to and with its own place. */
 function visibleKeys({ queryLength, keyLength }: Span, i: number, causal: boolean): number {
   return causal ? keyLength - queryLength + i + 1 : keyLength;
-}
-
-function dot(a: Float32Array, aStart: number, b: Float32Array, bStart: number, length: number): number {
-  let sum = 0;
-  for (let d = 0; d < length; d++) sum += at(a, aStart + d) * at(b, bStart + d);
-  return sum;
-}
-
-/** sums[start…] += factor · x[xStart…]. */
-function addScaled(sums: Float64Array, start: number, factor: number, x: Float32Array, xStart: number, length: number): void {
-  for (let d = 0; d < length; d++) sums[start + d] = doubleAt(sums, start + d) + factor * at(x, xStart + d);
 }
 
 /**

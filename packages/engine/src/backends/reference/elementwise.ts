@@ -1,6 +1,7 @@
 /** Sums, activations and gated products, element by element. */
 import type { Activation } from '../../backend.ts';
-import { type Args, at, floats } from './memory.ts';
+import { type Args, floats } from './memory.ts';
+import { at } from './vectors.ts';
 
 export function add({ out, a, b }: Args<'add'>): void {
   const [outValues, aValues, bValues] = [floats(out), floats(a), floats(b)];

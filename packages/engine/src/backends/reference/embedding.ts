@@ -1,6 +1,7 @@
 /** Rows of a table by number, forward and backward. */
-import { type Args, at, floats, integerAt, integers, rowWidth } from './memory.ts';
+import { type Args, floats, integers, rowWidth } from './memory.ts';
 import { dequantizeRow } from './quantized.ts';
+import { at, integerAt } from './vectors.ts';
 
 /** out (N, C) = table (V, C) at ids (N). */
 export function embedding({ out, table, ids }: Args<'embedding'>): void {

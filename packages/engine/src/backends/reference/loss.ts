@@ -1,5 +1,6 @@
 /** Softmax and cross-entropy in one, forward and backward. */
-import { type Args, at, floats, integerAt, integers } from './memory.ts';
+import { type Args, floats, integers } from './memory.ts';
+import { at, integerAt } from './vectors.ts';
 
 /** losses[n] = −log softmax(logits[n, :])[target] = logSumExp(logits[n, :]) − logits[n, target]. logits (N, V), the rest (N). */
 export function crossEntropy({ losses, logSumExp, logits, targets, ignoreIndex }: Args<'crossEntropy'>): void {

@@ -1,5 +1,6 @@
 /** Matrix products. The gradients of `linear` are matrix products too, with other transposes, so there is one operation. */
-import { type Args, at, doubleAt, floats } from './memory.ts';
+import { type Args, floats } from './memory.ts';
+import { addScaled, at, dot, doubleAt } from './vectors.ts';
 
 /**
  * out (M, N) = op(a) (M, K) · op(b) (K, N). With y = x·Wᵀ (W (out, in), transposeB), the gradients are dX = dY·W and
@@ -15,23 +16,16 @@ export function matmul({ out, a, b, transposeA = false, transposeB = false, bias
   const aValues = floats(a); // (M, K), or (K, M)
   const bValues = floats(b); // (K, N), or (N, K)
   const biasValues = bias && floats(bias); // (N)
-  const aRow = new Float64Array(K); // op(a)[m, :]
+  const aRow = new Float32Array(K); // op(a)[m, :]
   const sums = new Float64Array(N); // out[m, :]
 
   for (let m = 0; m < M; m++) {
     for (let k = 0; k < K; k++) aRow[k] = at(aValues, transposeA ? k * M + m : m * K + k);
-    sums.fill(0);
     if (transposeB) {
-      for (let n = 0; n < N; n++) {
-        let sum = 0;
-        for (let k = 0; k < K; k++) sum += doubleAt(aRow, k) * at(bValues, n * K + k);
-        sums[n] = sum;
-      }
+      for (let n = 0; n < N; n++) sums[n] = dot(aRow, 0, bValues, n * K, K);
     } else {
-      for (let k = 0; k < K; k++) {
-        const factor = doubleAt(aRow, k);
-        for (let n = 0; n < N; n++) sums[n] = doubleAt(sums, n) + factor * at(bValues, k * N + n);
-      }
+      sums.fill(0);
+      for (let k = 0; k < K; k++) addScaled(sums, 0, at(aRow, k), bValues, k * N, N);
     }
     for (let n = 0; n < N; n++) {
       const start = biasValues ? at(biasValues, n) : accumulate ? at(outValues, m * N + n) : 0;

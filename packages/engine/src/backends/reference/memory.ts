@@ -47,30 +47,6 @@ export function integers(tensor: Tensor): Int32Array {
   return new Int32Array(buffer, byteOffset, tensor.size);
 }
 
-/**
- * The unchecked accessors of this folder's loops: indices come from shapes that `ops.ts` has checked, so the `undefined` that
- * TypeScript sees in `array[index]` cannot be. (Out of range it would give NaN in the sums, which the conformance suite sees.)
- * One for each kind of array: the compiler then sees one kind at each, and the loops run more than twice as fast.
- */
-export function at(array: Float32Array, index: number): number {
-  return array[index] as number;
-}
-
-/** Of sums in double precision. */
-export function doubleAt(array: Float64Array, index: number): number {
-  return array[index] as number;
-}
-
-/** Of ids and positions. */
-export function integerAt(array: Int32Array, index: number): number {
-  return array[index] as number;
-}
-
-/** Of quantized weights. */
-export function codeAt(array: Int8Array, index: number): number {
-  return array[index] as number;
-}
-
 /** Elements from one index of the first axis to the next: C of (N, C), K·D of (N, K, D). */
 export function rowWidth(tensor: Tensor): number {
   return tensor.shape.slice(1).reduce((product, extent) => product * extent, 1);
@@ -125,7 +101,7 @@ export class ReferenceMemory {
   }
 
   releaseAll(): void {
-    for (const storage of [...this.#live]) this.release(storage);
+    for (const storage of this.#live) this.release(storage);
   }
 
   stats(): MemoryStats {

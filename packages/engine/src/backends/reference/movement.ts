@@ -1,6 +1,7 @@
 /** Filling, copying and scattering. */
-import { type Args, floats, integerAt, integers, place, rowWidth } from './memory.ts';
 import type { Tensor } from '../../tensor.ts';
+import { type Args, floats, integers, place, rowWidth } from './memory.ts';
+import { integerAt } from './vectors.ts';
 
 export function fill(out: Tensor, value: number): void {
   floats(out).fill(value);

@@ -1,5 +1,6 @@
 /** Layer norm (Ba et al., 2016, arXiv:1607.06450) and RMS norm (Zhang & Sennrich, 2019, arXiv:1910.07467) over the last axis. */
-import { type Args, at, doubleAt, floats } from './memory.ts';
+import { type Args, floats } from './memory.ts';
+import { at, doubleAt } from './vectors.ts';
 
 /**
  * out = x̂ · weight + bias with x̂ = (x − mean) · rstd, rstd = 1/√(variance + ε).

@@ -1,5 +1,6 @@
 /** The optimizer's step and what clipping by global norm needs. */
-import { type Args, at, floats } from './memory.ts';
+import { type Args, floats } from './memory.ts';
+import { at } from './vectors.ts';
 
 export function sumSquares({ out, x }: Args<'sumSquares'>): void {
   const values = floats(x);

@@ -4,8 +4,9 @@
  *
  * Codes are computed in single precision (`Math.fround` after every step), so that every backend arrives at the same ones.
  */
-import { type Args, at, BLOCK, codeAt, floats, place } from './memory.ts';
 import type { Tensor } from '../../tensor.ts';
+import { type Args, BLOCK, floats, place } from './memory.ts';
+import { at, codeAt, dotCodes } from './vectors.ts';
 
 interface Blocks {
   /** (R, C): −127…127 in q8, −8…7 in q4; a weight is code · scale. */
@@ -95,10 +96,7 @@ export function matmulQuantized({ out, a, w, bias }: Args<'matmulQuantized'>): v
     for (let r = 0; r < R; r++) {
       let sum = biasValues ? at(biasValues, r) : 0;
       for (let block = 0; block < rowBlocks; block++) {
-        let dot = 0;
-        for (let i = block * BLOCK; i < (block + 1) * BLOCK; i++) {
-          dot += codeAt(row.codes, i) * codeAt(weights.codes, r * C + i);
-        }
+        const dot = dotCodes(row.codes, block * BLOCK, weights.codes, r * C + block * BLOCK, BLOCK);
         sum += at(row.scales, block) * at(weights.scales, r * rowBlocks + block) * dot;
       }
       outValues[n * R + r] = sum;

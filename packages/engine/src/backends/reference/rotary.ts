@@ -1,5 +1,6 @@
 /** Rotary position embedding (Su et al., 2021, arXiv:2104.09864). */
-import { type Args, at, floats, integerAt, integers } from './memory.ts';
+import { type Args, floats, integers } from './memory.ts';
+import { at, integerAt } from './vectors.ts';
 
 /**
  * Turns the pair (x[i], x[i + D/2]) of every head by the angle whose cosine and sine stand at [position, i]. A rotation's
