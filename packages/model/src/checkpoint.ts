@@ -136,9 +136,7 @@ export async function loadTransformer(
     loadedBytes += checkpoint.info(file).bytes;
     options.onProgress?.({ loadedBytes, totalBytes });
   }
-  // The constructor wants them in the forward pass's order, which is the file's only by chance.
-  const loaded = builder.finish();
-  return new Transformer(backend, config, new Map(builder.specs.map(({ name }) => [name, loaded.get(name)!])));
+  return builder.finish((parameters) => new Transformer(backend, config, parameters));
 }
 
 /** Where each stored tensor is in the checkpoint, once it is certain that names and shapes are all as they should be. */

@@ -28,11 +28,14 @@ export function initialValues(spec: ParameterSpec, config: TransformerConfig, ra
   }
 }
 
-/** Normal values by Box–Muller, both of each pair: half the draws of `random.normal()` for the tens of millions needed here. */
+/**
+ * Normal values by Box–Muller, both of each pair, from 32-bit uniforms in (0, 1): a quarter of the draws of `random.normal()`
+ * for the tens of millions of values needed here. The largest magnitude is 6.7 deviations.
+ */
 function fillNormal(out: Float32Array, random: Random, deviation: number): void {
   for (let i = 0; i < out.length; i += 2) {
-    const radius = deviation * Math.sqrt(-2 * Math.log(1 - random.uniform()));
-    const angle = 2 * Math.PI * random.uniform();
+    const radius = deviation * Math.sqrt(-2 * Math.log((random.uint32() + 0.5) * 2 ** -32));
+    const angle = 2 * Math.PI * 2 ** -32 * random.uint32();
     out[i] = radius * Math.cos(angle);
     if (i + 1 < out.length) out[i + 1] = radius * Math.sin(angle);
   }

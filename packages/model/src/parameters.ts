@@ -139,12 +139,15 @@ export class ParameterBuilder implements Disposable {
     return { target, done: () => this.#backend.quantize({ out: tensor, x: target }) };
   }
 
-  /** Hands the parameters over; from here on they are the caller's to dispose. */
-  finish(): Map<string, Tensor> {
-    const parameters = new Map(this.#built);
+  /** Hands the parameters, in the order of `specs`, to the model that `make` builds of them, which owns them once it stands. */
+  finish<Model>(make: (parameters: Map<string, Tensor>) => Model): Model {
+    this.#staging?.dispose();
+    this.#staging = null;
+    const missing = this.specs.filter(({ name }) => !this.#built.has(name));
+    if (missing.length > 0) throw new ModelError(`the parameters ${missing.map(({ name }) => name).join(', ')} were never filled`);
+    const model = make(new Map(this.specs.map(({ name }) => [name, this.#built.get(name)!])));
     this.#built.clear();
-    this[Symbol.dispose]();
-    return parameters;
+    return model;
   }
 
   /** Frees what was not handed over, so that a failed load leaves nothing behind. */

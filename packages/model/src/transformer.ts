@@ -57,8 +57,8 @@ export class Transformer implements Disposable {
   readonly #positions: Tensor | null;
   readonly #norm: Affine;
   readonly #head: Affine;
-  /** cos and sin of the rotary angles, (contextLength, D/2). */
-  readonly #rotary: { readonly cos: Tensor; readonly sin: Tensor } | null;
+  /** Tables of the rotary angles: cos and sin (contextLength, D/2), both views of one allocation. */
+  readonly #rotary: { readonly memory: Tensor; readonly cos: Tensor; readonly sin: Tensor } | null;
   /** Inference's working memory, one layer at a time; training keeps every layer's in the step's arena. */
   readonly #scratch: Arena;
 
@@ -113,7 +113,7 @@ export class Transformer implements Disposable {
   static initialize(backend: Backend, config: TransformerConfig, random: Random, options: { dtype?: WeightDType } = {}): Transformer {
     using builder = new ParameterBuilder(backend, config, options.dtype ?? 'f32');
     for (const spec of builder.specs) builder.addSync(spec, initialValues(spec, config, random));
-    return new Transformer(backend, config, builder.finish());
+    return builder.finish((parameters) => new Transformer(backend, config, parameters));
   }
 
   /** How its matrices are held. */
@@ -183,8 +183,7 @@ export class Transformer implements Disposable {
 
   dispose(): void {
     for (const parameter of this.parameters.values()) parameter.dispose();
-    this.#rotary?.cos.dispose();
-    this.#rotary?.sin.dispose();
+    this.#rotary?.memory.dispose();
     this.#scratch.dispose();
   }
 
@@ -208,7 +207,8 @@ export class Transformer implements Disposable {
     let k = linear(ctx, x, block.k).reshape(n, keyValueHeads, headSize);
     let v = linear(ctx, x, block.v).reshape(n, keyValueHeads, headSize);
     if (this.#rotary) {
-      const angles = { positions: batch.positions, ...this.#rotary };
+      const { cos, sin } = this.#rotary;
+      const angles = { positions: batch.positions, cos, sin };
       q = ops.rotary(ctx, q, angles);
       k = ops.rotary(ctx, k, angles);
     }
@@ -252,17 +252,18 @@ function residual(ctx: { readonly arena: Arena; readonly tape: Tape | null }, x:
 }
 
 /** cos and sin of position · θ^(−2i/D), (contextLength, D/2), from angles in float64. */
-function rotaryTables(backend: Backend, config: TransformerConfig): { cos: Tensor; sin: Tensor } {
+function rotaryTables(backend: Backend, config: TransformerConfig): { memory: Tensor; cos: Tensor; sin: Tensor } {
   const half = config.headSize / 2;
-  const cos = new Float32Array(config.contextLength * half);
-  const sin = new Float32Array(config.contextLength * half);
+  const size = config.contextLength * half;
+  const values = new Float32Array(2 * size);
   for (let i = 0; i < half; i++) {
     const frequency = config.ropeTheta ** ((-2 * i) / config.headSize);
     for (let position = 0; position < config.contextLength; position++) {
-      cos[position * half + i] = Math.cos(position * frequency);
-      sin[position * half + i] = Math.sin(position * frequency);
+      values[position * half + i] = Math.cos(position * frequency);
+      values[size + position * half + i] = Math.sin(position * frequency);
     }
   }
-  const shape = [config.contextLength, half];
-  return { cos: Tensor.from(backend, cos, shape), sin: Tensor.from(backend, sin, shape) };
+  const memory = Tensor.from(backend, values, [2, config.contextLength, half]);
+  const table = (index: number): Tensor => memory.rows(index, index + 1).reshape(config.contextLength, half);
+  return { memory, cos: table(0), sin: table(1) };
 }

@@ -31,8 +31,10 @@ async function readFileByHand(folder: string, name = 'model.safetensors'): Promi
   return { header, data: bytes.subarray(8 + length) };
 }
 
+type StoredByHand = readonly [name: string, shape: readonly number[], bytes: Uint8Array];
+
 /** Writes tensors (F32) as a file. */
-async function writeByHand(path: string, tensors: Iterable<readonly [name: string, shape: number[], bytes: Uint8Array]>, dtype = 'F32'): Promise<void> {
+async function writeByHand(path: string, tensors: Iterable<StoredByHand>, dtype = 'F32'): Promise<void> {
   const all = [...tensors];
   const header = encodeSafetensorsHeader(all.map(([name, shape]) => ({ name, shape, dtype })));
   await writeFile(path, Buffer.concat([header, ...all.map(([, , bytes]) => bytes)]));
@@ -210,6 +212,18 @@ test('missing, unexpected and wrong-shaped tensors, and unusable dtypes, are nam
   await writeByHand(path, [...tensors, ['lm_head.weight', [41, 32], head], ['model.layers.0.self_attn.rotary_emb.inv_freq', [4], new Uint8Array(16)]]);
   using tied = await loadModel(folder, { backend });
   expect(differingWeights(await readWeights(tied), await readWeights(model))).toEqual([]);
+});
+
+test('the causal masks that published GPT-2 files carry as buffers are no parameters', async () => {
+  await using backend = new ReferenceBackend();
+  using model = tinyModel(backend, tinyConfigs.gpt2);
+  const folder = newFolder();
+  await saveModel(model, folder);
+  const tensors: StoredByHand[] = tensorsOf(await readFileByHand(folder)).map(([name, ...rest]) => [name.replace('transformer.', ''), ...rest]);
+  tensors.push(['h.0.attn.bias', [1, 1, 24, 24], new Uint8Array(4 * 24 * 24)]);
+  await writeByHand(join(folder, 'model.safetensors'), tensors);
+  using loaded = await loadModel(folder, { backend });
+  expect(differingWeights(await readWeights(loaded), await readWeights(model))).toEqual([]);
 });
 
 test('a file cut off at any place is refused', async () => {
