@@ -97,6 +97,19 @@ export function describeMemory(backendOf: () => Backend): void {
       expect(await matrix.reshape(7, 9).rows(2, 4).read()).toEqual(expected.subarray(18, 36));
     });
 
+    test('tensors keep their values, and operations find them, while memory grows by 60 MiB', async () => {
+      const backend = backendOf();
+      using stack = new DisposableStack();
+      const first = stack.use(Tensor.from(backend, Float32Array.of(1, 2, 3)));
+      for (let i = 0; i < 5; i++) {
+        const large = stack.use(Tensor.allocate(backend, [3 << 20]));
+        backend.scale({ out: first, x: first, factor: 2 });
+        backend.copy({ out: large.rows((3 << 20) - 3, 3 << 20), x: first });
+        expect(await large.rows((3 << 20) - 4, 3 << 20).read()).toEqual(Float32Array.of(0, 2 ** (i + 1), 2 ** (i + 2), 3 * 2 ** (i + 1)));
+      }
+      expect(await first.read()).toEqual(Float32Array.of(32, 64, 96));
+    });
+
     test('400 random allocations and releases never overlap (seed 7)', async () => {
       const backend = backendOf();
       const random = new Random(7);
