@@ -3,6 +3,7 @@ export { dialogues } from './dialogue.ts';
 export { type Conversation, type Document, identity, plainText, type Place, textBytes, type TextDocument } from './document.ts';
 export { DataError } from './errors.ts';
 export { type DropReason, filterDocument, type Filters } from './filter.ts';
+export { type Histogram, inspectShards, inspectSource, type Inspection, type InspectOptions, uniqueSourceNames } from './inspect.ts';
 export {
   IGNORED, Loader, type LoaderOptions, type LoaderPlace, type LoaderSource, type MicroBatch, sequentialBatches,
 } from './loader.ts';

@@ -63,7 +63,9 @@ export async function sourceFiles(source: SourceSpec): Promise<{ files: string[]
   const ignored: string[] = [];
   for (const path of source.paths) {
     const found = await findFiles(path).catch((error: unknown) => {
-      throw new DataError(`source "${source.name}": ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      const origin = source.attribution === undefined ? '' : ` (it is ${source.attribution})`;
+      const missing = error instanceof DataError && error.cause !== undefined ? `: put the data there${origin}, or change the source's path` : '';
+      throw new DataError(`source "${source.name}": ${error instanceof Error ? error.message : String(error)}${missing}`);
     });
     files.push(...found.files);
     ignored.push(...found.ignored);

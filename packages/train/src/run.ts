@@ -134,7 +134,9 @@ export async function run(options: RunOptions): Promise<RunResult> {
     if (result.ended === 'aborted') return { ended: 'aborted', runFolder: output, modelFolder: null, stages: results };
     onEvent({ type: 'stage-end', summary: result.summary });
   }
-  const modelFolder = recipe.export.path === undefined ? join(output, 'model') : resolve(folder, recipe.export.path);
+  // A trial run does not take a finished model's place.
+  const trial = options.maxSteps !== undefined || recipe.export.path === undefined;
+  const modelFolder = trial ? join(output, 'model') : resolve(folder, recipe.export.path ?? '');
   await exportModel({
     model, tokenizer, recipe, manifest: prepared.manifest, results, target: modelFolder, runFolder: output, backend: backend.description,
   });
