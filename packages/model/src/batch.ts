@@ -69,7 +69,8 @@ export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch
     if (position < 0) throw new BatchError(`position ${position} at row ${i} is negative: positions count from 0`);
     if (position >= config.contextLength) {
       throw new BatchError(
-        `context of ${count(position + 1)} tokens is over this model's ${count(config.contextLength)}: shorten the prompt or ask for fewer new tokens`,
+        `context of ${count(position + 1)} tokens is over this model's ${count(config.contextLength)}: ` +
+          'shorten the prompt or ask for fewer new tokens',
       );
     }
   }
@@ -93,14 +94,18 @@ export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch
     maxQueryLength = Math.max(maxQueryLength, length);
     if (cache === undefined || cacheRows === null) {
       if (span.slot !== undefined || span.past) {
-        throw new BatchError(`sequence ${index} names cache slot ${span.slot} with ${span.past ?? 0} rows, but the batch has no cache: pass it`);
+        throw new BatchError(
+          `sequence ${index} names cache slot ${span.slot} with ${span.past ?? 0} rows, but the batch has no cache: pass it`,
+        );
       }
       spans.set([start, length, start, length], 4 * index);
       continue;
     }
     const { slot, past = 0 } = span;
     if (slot === undefined || !Number.isInteger(slot) || slot < 0 || slot >= cache.slots) {
-      throw new BatchError(`sequence ${index} has slot ${slot} of a cache with ${cache.slots}: give each sequence a slot from 0 to ${cache.slots - 1}`);
+      throw new BatchError(
+        `sequence ${index} has slot ${slot} of a cache with ${cache.slots}: give each sequence a slot from 0 to ${cache.slots - 1}`,
+      );
     }
     if (slots.has(slot)) throw new BatchError(`slot ${slot} appears twice in one batch: sequences cannot share a slot`);
     slots.add(slot);

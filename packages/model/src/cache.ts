@@ -32,7 +32,8 @@ export class KeyValueCache implements Disposable {
   constructor(backend: Backend, config: TransformerConfig, options: CacheOptions) {
     const { slots, capacity } = options;
     for (const [name, value] of [['slots', slots], ['capacity', capacity]] as const) {
-      if (!Number.isSafeInteger(value) || value < 1) throw new BatchError(`a cache's ${name} is ${value}: it has to be a whole number from 1`);
+      if (Number.isSafeInteger(value) && value >= 1) continue;
+      throw new BatchError(`a cache's ${name} is ${value}: it has to be a whole number from 1`);
     }
     this.slots = slots;
     this.capacity = capacity;
@@ -48,7 +49,8 @@ export class KeyValueCache implements Disposable {
     }
     const rows = slots * capacity;
     this.#memory = Tensor.allocate(backend, [2 * config.layers, rows, config.keyValueHeads, config.headSize]);
-    const part = (index: number): Tensor => this.#memory.rows(index, index + 1).reshape(rows, config.keyValueHeads, config.headSize);
+    const rowShape = [config.keyValueHeads, config.headSize];
+    const part = (index: number): Tensor => this.#memory.rows(index, index + 1).reshape(rows, ...rowShape);
     this.#layers = Array.from({ length: config.layers }, (_, layer) => ({ k: part(2 * layer), v: part(2 * layer + 1) }));
   }
 
@@ -59,8 +61,8 @@ export class KeyValueCache implements Disposable {
   /** k and v (slots·capacity, K, D) of one layer. */
   layer(index: number): { readonly k: Tensor; readonly v: Tensor } {
     const layer = this.#layers[index];
-    if (layer === undefined) throw new BatchError(`the cache has ${this.#layers.length} layers and none numbered ${index}: it belongs to another model`);
-    return layer;
+    if (layer !== undefined) return layer;
+    throw new BatchError(`the cache has ${this.#layers.length} layers and none numbered ${index}: it belongs to another model`);
   }
 
   get layers(): number {
@@ -79,7 +81,9 @@ export class KeyValueCache implements Disposable {
       }
     }
     if (!Number.isInteger(length) || length < 0 || length > this.capacity) {
-      throw new BatchError(`${length} rows cannot be copied between slots of ${count(this.capacity)}: pass at most as many as the slot has`);
+      throw new BatchError(
+        `${length} rows cannot be copied between slots of ${count(this.capacity)}: pass at most as many as the slot has`,
+      );
     }
     if (from === to || length === 0) return;
     const start = (slot: number): number => slot * this.capacity;

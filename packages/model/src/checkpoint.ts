@@ -44,20 +44,26 @@ export class Checkpoint {
    * Reads the files' headers. `index`: which file, by its place in `sources`, each tensor is said to be in
    * (`model.safetensors.index.json`), which the files then have to agree with. Throws CheckpointError.
    */
-  static async open(sources: readonly ByteSource[], options: { name: string; index?: ReadonlyMap<string, number> }): Promise<Checkpoint> {
+  static async open(
+    sources: readonly ByteSource[],
+    options: { readonly name: string; readonly index?: ReadonlyMap<string, number> },
+  ): Promise<Checkpoint> {
     const checkpoint = new Checkpoint(options.name);
     for (const source of sources) {
       const { entries } = await readSafetensorsHeader(source);
       for (const [tensor, entry] of entries) {
         const other = checkpoint.#tensors.get(tensor);
         if (other) {
-          throw new CheckpointError(`tensor ${tensor} is in ${other.source.name} and in ${source.name}: a tensor belongs to one file`, { file: source.name, tensor });
+          throw new CheckpointError(
+            `tensor ${tensor} is in ${other.source.name} and in ${source.name}: a tensor belongs to one file`,
+            { file: source.name, tensor },
+          );
         }
         if (options.index && sources[options.index.get(tensor) ?? -1] !== source) {
-          throw new CheckpointError(`tensor ${tensor} is in ${source.name}, where ${options.name} does not put it: the files are not of one model`, {
-            file: source.name,
-            tensor,
-          });
+          throw new CheckpointError(
+            `tensor ${tensor} is in ${source.name}, where ${options.name} does not put it: the files are not of one model`,
+            { file: source.name, tensor },
+          );
         }
         checkpoint.#tensors.set(tensor, { entry, source });
       }
@@ -65,7 +71,10 @@ export class Checkpoint {
     for (const [tensor, place] of options.index ?? []) {
       const file = sources[place]?.name ?? '';
       if (!checkpoint.#tensors.has(tensor)) {
-        throw new CheckpointError(`tensor ${tensor} is not in ${file}, where ${options.name} puts it: fetch the file again`, { file, tensor });
+        throw new CheckpointError(`tensor ${tensor} is not in ${file}, where ${options.name} puts it: fetch the file again`, {
+          file,
+          tensor,
+        });
       }
     }
     return checkpoint;
@@ -94,10 +103,10 @@ export class Checkpoint {
     }
     const widen = { F16: f16ToF32, BF16: bf16ToF32 }[entry.dtype];
     if (widen === undefined) {
-      throw new CheckpointError(`${source.name}: tensor ${tensor} is in ${entry.dtype}; weights are read from F32, F16 and BF16: convert it`, {
-        file: source.name,
-        tensor,
-      });
+      throw new CheckpointError(
+        `${source.name}: tensor ${tensor} is in ${entry.dtype}; weights are read from F32, F16 and BF16: convert it`,
+        { file: source.name, tensor },
+      );
     }
     if (this.#bytes.length < 2 * out.length) this.#bytes = new Uint8Array(2 * out.length);
     await source.read(entry.begin + 2 * first, this.#bytes.subarray(0, 2 * out.length));
@@ -140,7 +149,11 @@ export async function loadTransformer(
 }
 
 /** Where each stored tensor is in the checkpoint, once it is certain that names and shapes are all as they should be. */
-async function locate(family: Family, config: TransformerConfig, checkpoint: Checkpoint): Promise<{ stored: StoredTensor; file: string }[]> {
+async function locate(
+  family: Family,
+  config: TransformerConfig,
+  checkpoint: Checkpoint,
+): Promise<{ stored: StoredTensor; file: string }[]> {
   const { prefix } = family;
   const isBare = ![...checkpoint.names].some((name) => name.startsWith(prefix));
   const strip = (name: string): string => (name.startsWith(prefix) ? name.slice(prefix.length) : name);
@@ -155,20 +168,22 @@ async function locate(family: Family, config: TransformerConfig, checkpoint: Che
   }
   const expected = new Set(located.map(({ file }) => file));
   const isTiedHead = (name: string): boolean => name === 'lm_head.weight' && config.tieEmbeddings;
-  const unexpected = [...checkpoint.names].filter((name) => !expected.has(name) && !family.isBuffer(strip(name)) && !isTiedHead(name));
+  const isKnown = (name: string): boolean => expected.has(name) || family.isBuffer(strip(name)) || isTiedHead(name);
+  const unexpected = [...checkpoint.names].filter((name) => !isKnown(name));
   if (unexpected.length > 0) {
     throw new CheckpointError(
-      `${checkpoint.name} has ${list(unexpected)}, for which this ${config.family} configuration has no place: config.json does not belong to these weights`,
+      `${checkpoint.name} has ${list(unexpected)}, for which this ${config.family} configuration has no place: ` +
+        'config.json does not belong to these weights',
       { file: checkpoint.name, tensor: unexpected[0]! },
     );
   }
   for (const { stored, file } of located) {
     const info = checkpoint.info(file);
     if (info.shape.join() !== stored.shape.join()) {
-      throw new CheckpointError(`${info.file}: tensor ${file} is ${show(info.shape)}; config.json makes it ${show(stored.shape)}: they do not belong together`, {
-        file: info.file,
-        tensor: file,
-      });
+      throw new CheckpointError(
+        `${info.file}: tensor ${file} is ${show(info.shape)}; config.json makes it ${show(stored.shape)}: they do not belong together`,
+        { file: info.file, tensor: file },
+      );
     }
   }
   if (config.tieEmbeddings && checkpoint.has('lm_head.weight')) await checkTied(checkpoint, located[0]!.file);
@@ -194,7 +209,8 @@ async function checkTied(checkpoint: Checkpoint, embedding: string): Promise<voi
   }
   if (!same) {
     throw new CheckpointError(
-      `${head.file}: lm_head.weight differs from ${embedding}, and config.json ties the two: if they are not tied, it has to say "tie_word_embeddings": false`,
+      `${head.file}: lm_head.weight differs from ${embedding}, and config.json ties the two: ` +
+        'if they are not tied, it has to say "tie_word_embeddings": false',
       { file: head.file, tensor: 'lm_head.weight' },
     );
   }
@@ -256,7 +272,9 @@ export async function* encodeCheckpoint(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
   const { dtype = 'f32', signal } = options;
   if (model.dtype !== 'f32') {
-    throw new CheckpointError(`a model held in ${model.dtype} has lost the weights it came from: load it in f32 to save it`, { file: '' });
+    throw new CheckpointError(`a model held in ${model.dtype} has lost the weights it came from: load it in f32 to save it`, {
+      file: '',
+    });
   }
   const stored = families[model.config.family].storedTensors(model.config);
   const fileDType = { f32: 'F32', f16: 'F16', bf16: 'BF16' }[dtype];
@@ -300,7 +318,8 @@ function narrow(values: Float32Array, dtype: FileDType, tensor: string): Uint8Ar
   for (let i = 0; i < halves.length; i++) {
     if ((halves[i]! & 0x7fff) === infinity && Number.isFinite(values[i])) {
       throw new CheckpointError(
-        `tensor ${tensor} has the value ${count(values[i]!)}, which ${dtype} cannot hold: save it in ${dtype === 'f16' ? 'bf16 or f32' : 'f32'}`,
+        `tensor ${tensor} has the value ${count(values[i]!)}, which ${dtype} cannot hold: ` +
+          `save it in ${dtype === 'f16' ? 'bf16 or f32' : 'f32'}`,
         { file: '', tensor },
       );
     }

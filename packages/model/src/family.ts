@@ -64,7 +64,12 @@ const show = (value: unknown): string => JSON.stringify(value) ?? String(value);
  */
 export function readFields<Shape extends z.ZodRawShape>(
   json: Readonly<Record<string, unknown>>,
-  rules: { readonly schema: z.ZodObject<Shape>; readonly fixed: Readonly<Record<string, unknown>>; readonly harmless: readonly string[]; readonly file: string },
+  rules: {
+    readonly schema: z.ZodObject<Shape>;
+    readonly fixed: Readonly<Record<string, unknown>>;
+    readonly harmless: readonly string[];
+    readonly file: string;
+  },
 ): z.output<z.ZodObject<Shape>> {
   const { schema, file } = rules;
   const fixed: Readonly<Record<string, unknown>> = { ...FIXED, ...rules.fixed };
@@ -78,10 +83,10 @@ export function readFields<Shape extends z.ZodRawShape>(
       );
     }
     if (show(fixed[name]) !== show(value)) {
-      throw new ConfigError(`${file}: ${name} is ${show(value)}; Parley computes only ${show(fixed[name])}: use a model trained without it`, {
-        field: name,
-        value,
-      });
+      throw new ConfigError(
+        `${file}: ${name} is ${show(value)}; Parley computes only ${show(fixed[name])}: use a model trained without it`,
+        { field: name, value },
+      );
     }
   }
   const result = schema.safeParse(json);
@@ -104,7 +109,8 @@ export function parseActivation(value: string, place: { field: string; file: str
   const activation = ACTIVATIONS[value];
   if (activation !== undefined) return activation;
   throw new ConfigError(
-    `${place.file}: ${place.field} is "${value}"; Parley computes ${Object.keys(ACTIVATIONS).join(', ')}: use a model with one of these`,
+    `${place.file}: ${place.field} is "${value}"; Parley computes ${Object.keys(ACTIVATIONS).join(', ')}: ` +
+      'use a model with one of these',
     { field: place.field, value },
   );
 }
@@ -115,7 +121,8 @@ export function expectFields(config: TransformerConfig, fixed: Partial<Transform
     const value = config[name as keyof TransformerConfig];
     if (value !== wanted) {
       throw new ConfigError(
-        `a ${config.family} config.json cannot say ${name}: ${show(value)}, the family has ${show(wanted)}: change ${name} or the family`,
+        `a ${config.family} config.json cannot say ${name}: ${show(value)}, the family has ${show(wanted)}: ` +
+          `change ${name} or the family`,
         { field: name, value },
       );
     }

@@ -27,7 +27,11 @@ export function parseGenerationConfig(json: unknown, file = 'generation_config.j
   if (!result.success) {
     const issue = result.error.issues[0];
     const name = issue?.path.join('.') ?? '';
-    throw new ConfigError(`${file}: ${name} is not a token id: ${issue?.message ?? ''}; correct it`, { field: name, value: json, cause: result.error });
+    throw new ConfigError(`${file}: ${name} is not a token id: ${issue?.message ?? ''}; correct it`, {
+      field: name,
+      value: json,
+      cause: result.error,
+    });
   }
   const { bos_token_id: bos, eos_token_id: eos, pad_token_id: pad, ...rest } = result.data;
   return {

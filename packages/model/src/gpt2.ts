@@ -40,7 +40,10 @@ export const gpt2: Family = {
     const fields = readFields(json, { schema, fixed, harmless, file });
     const { n_embd: hiddenSize, n_head: heads, n_ctx: context, n_positions: contextLength } = fields;
     if (hiddenSize % heads !== 0) {
-      throw new ConfigError(`${file}: n_embd ${hiddenSize} does not divide over n_head ${heads}: correct one of them`, { field: 'n_head', value: heads });
+      throw new ConfigError(`${file}: n_embd ${hiddenSize} does not divide over n_head ${heads}: correct one of them`, {
+        field: 'n_head',
+        value: heads,
+      });
     }
     if (context && context !== contextLength) {
       throw new ConfigError(`${file}: n_ctx is ${context} and n_positions is ${contextLength}: both are the context, make them equal`, {

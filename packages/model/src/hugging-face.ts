@@ -20,7 +20,8 @@ export function parseConfigJSON(json: unknown, file = 'config.json'): Transforme
   const family = Object.values(families).find(({ name }) => name === type);
   if (family === undefined) {
     throw new ConfigError(
-      `${file}: model_type is ${JSON.stringify(type) ?? 'missing'}; Parley knows ${Object.keys(families).join(' and ')}: use a model of these families`,
+      `${file}: model_type is ${JSON.stringify(type) ?? 'missing'}; Parley knows ${Object.keys(families).join(' and ')}: ` +
+        'use a model of these families',
       { field: 'model_type', value: type },
     );
   }

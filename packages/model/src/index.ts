@@ -7,5 +7,7 @@ export { type GenerationConfig, parseGenerationConfig } from './generation-confi
 export { parseConfigJSON, toConfigJSON } from './hugging-face.ts';
 export { modelBytes, parameterCount, type ParameterSpec, parameterSpecs, type WeightDType } from './parameters.ts';
 export { gpt2Config, llamaConfig, presets } from './presets.ts';
-export { type ByteSource, encodeSafetensorsHeader, readSafetensorsHeader, type SafetensorsEntry, type SafetensorsHeader } from './safetensors.ts';
+export {
+  type ByteSource, encodeSafetensorsHeader, readSafetensorsHeader, type SafetensorsEntry, type SafetensorsHeader,
+} from './safetensors.ts';
 export { type LossOptions, type ParameterGroups, Transformer } from './transformer.ts';

@@ -23,7 +23,10 @@ const schema = z.object({
   rms_norm_eps: field.positive.default(1e-6),
   rope_theta: field.positive.nullish(),
   rope_parameters: z
-    .strictObject({ rope_type: z.literal('default', 'only the "default" rotary frequencies are computed'), rope_theta: field.positive.optional() })
+    .strictObject({
+      rope_type: z.literal('default', 'only the "default" rotary frequencies are computed'),
+      rope_theta: field.positive.optional(),
+    })
     .nullish(),
   rope_scaling: z.null('scaled rotary frequencies are not computed, only null: use a model without them').optional(),
   tie_word_embeddings: field.boolean.default(false),

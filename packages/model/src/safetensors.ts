@@ -51,7 +51,10 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
     throw new CheckpointError(`${file}: ${message}`, { file, ...details });
   };
   if (source.size < LENGTH_BYTES) {
-    fail(`${source.size} bytes are too few for a safetensors file, which starts with 8 bytes of header length: the file is not one, or cut off`);
+    fail(
+      `${source.size} bytes are too few for a safetensors file, which starts with 8 bytes of header length: ` +
+        'the file is not one, or cut off',
+    );
   }
   const lengthBytes = new Uint8Array(LENGTH_BYTES);
   await source.read(0, lengthBytes);
@@ -129,7 +132,7 @@ function checkCoverage(entries: ReadonlyMap<string, SafetensorsEntry>, place: { 
   if (end !== size) fail(`${count(size - end)} bytes at the end belong to no tensor: the file is damaged, or two files were joined`);
 }
 
-/** The first key that a valid JSON object's text has twice, which JSON.parse would pass over. Looks at the outermost object and, within it, at each entry. */
+/** The first key that some object in a valid JSON text has twice, which JSON.parse would pass over. */
 function duplicateKey(text: string): string | null {
   const scopes: { readonly isObject: boolean; readonly keys: Set<string>; expectsKey: boolean }[] = [];
   for (let i = 0; i < text.length; i++) {
@@ -164,8 +167,11 @@ export function encodeSafetensorsHeader(
   let offset = 0;
   for (const { name, dtype, shape } of tensors) {
     const bits = DTYPE_BITS[dtype];
-    if (bits === undefined) throw new CheckpointError(`dtype ${dtype} of tensor ${name} is unknown to the format`, { file: '', tensor: name });
-    if (name === '__metadata__' || name in header) throw new CheckpointError(`the tensor name ${name} is taken`, { file: '', tensor: name });
+    const fail = (message: string): never => {
+      throw new CheckpointError(message, { file: '', tensor: name });
+    };
+    if (bits === undefined) return fail(`dtype ${dtype} of tensor ${name} is unknown to the format`);
+    if (name === '__metadata__' || Object.hasOwn(header, name)) fail(`the tensor name ${name} is taken: give each tensor its own`);
     const end = offset + (shape.reduce((product, extent) => product * extent, 1) * bits) / 8;
     header[name] = { dtype, shape, data_offsets: [offset, end] };
     offset = end;

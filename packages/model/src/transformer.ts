@@ -77,7 +77,8 @@ export class Transformer implements Disposable {
     }
     if (parameters.size !== specs.length) {
       const known = new Set(specs.map((spec) => spec.name));
-      throw new ModelError(`parameters this configuration has no place for: ${[...parameters.keys()].filter((name) => !known.has(name)).join(', ')}`);
+      const extra = [...parameters.keys()].filter((name) => !known.has(name));
+      throw new ModelError(`this configuration has no place for the parameters ${extra.join(', ')}`);
     }
 
     const tensor = (name: string): Tensor => parameters.get(name)!;
@@ -130,7 +131,8 @@ export class Transformer implements Disposable {
 
   get parameterGroups(): ParameterGroups {
     const all = [...this.parameters];
-    return { decay: all.filter(([, tensor]) => tensor.shape.length > 1), noDecay: all.filter(([, tensor]) => tensor.shape.length === 1) };
+    const isMatrix = ([, tensor]: readonly [string, Tensor]): boolean => tensor.shape.length > 1;
+    return { decay: all.filter(isMatrix), noDecay: all.filter((parameter) => !isMatrix(parameter)) };
   }
 
   /** An empty cache for this model; dispose it before the backend. Throws MemoryLimitError. */
@@ -178,7 +180,8 @@ export class Transformer implements Disposable {
       }
     }
     const logits = this.forward(ctx, batch);
-    return ops.crossEntropy(ctx, logits, { targets: ctx.arena.from(targets), ignoreIndex, scale: options.scale ?? 1 / Math.max(1, counted) });
+    const { scale = 1 / Math.max(1, counted) } = options;
+    return ops.crossEntropy(ctx, logits, { targets: ctx.arena.from(targets), ignoreIndex, scale });
   }
 
   dispose(): void {

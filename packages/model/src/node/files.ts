@@ -100,4 +100,5 @@ export async function readJSON(path: string): Promise<unknown> {
 
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');

@@ -44,7 +44,8 @@ export async function loadGenerationConfig(folder: string): Promise<GenerationCo
   const path = join(folder, GENERATION_FILE);
   const json = await readJSON(path);
   if (json !== undefined) return parseGenerationConfig(json, path);
-  const { bosTokenId, eosTokenIds, padTokenId } = parseGenerationConfig((await readJSON(join(folder, CONFIG_FILE))) ?? {}, CONFIG_FILE);
+  const config = (await readJSON(join(folder, CONFIG_FILE))) ?? {};
+  const { bosTokenId, eosTokenIds, padTokenId } = parseGenerationConfig(config, join(folder, CONFIG_FILE));
   return { bosTokenId, eosTokenIds, padTokenId, defaults: {} };
 }
 
@@ -82,13 +83,19 @@ async function weightFiles(folder: string): Promise<{ files: string[]; index: Ma
     );
   }
   const result = indexSchema.safeParse(json);
-  if (!result.success) throw new CheckpointError(`${path} has no weight_map from tensors to files: fetch it again`, { file: path, cause: result.error });
+  if (!result.success) {
+    throw new CheckpointError(`${path} has no weight_map from tensors to files: fetch it again`, { file: path, cause: result.error });
+  }
   const { weight_map: map } = result.data;
   const files = [...new Set(Object.values(map))].sort();
   for (const file of files) {
     // A file name from a download must not reach outside its folder.
-    if (file !== basename(file) || file === '..') throw new CheckpointError(`${path} names the file ${file}, which is not in its folder`, { file: path });
-    if (!names.includes(file)) throw new CheckpointError(`${path} names the file ${file}, which is missing: fetch it`, { file: join(folder, file) });
+    if (file !== basename(file) || file === '..') {
+      throw new CheckpointError(`${path} names the file ${file}, which is not in its folder: fetch it from where you trust`, { file: path });
+    }
+    if (!names.includes(file)) {
+      throw new CheckpointError(`${path} names the file ${file}, which is missing: fetch it`, { file: join(folder, file) });
+    }
   }
   return { files, index: new Map(Object.entries(map).map(([tensor, file]) => [tensor, files.indexOf(file)])) };
 }

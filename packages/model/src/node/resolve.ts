@@ -60,5 +60,8 @@ export async function resolveModel(name: string, options: ResolveOptions = {}): 
   if (found) return found.folder;
   const available = models.map((model) => model.name);
   const choice = available.length > 0 ? `choose ${available.join(' or ')}, or pass` : 'none ships or was trained here: pass';
-  throw new ModelNotFoundError(`no model is called "${name}": ${choice} the path of a folder with a ${CONFIG_FILE}`, { model: name, available });
+  throw new ModelNotFoundError(`no model is called "${name}": ${choice} the path of a folder with a ${CONFIG_FILE}`, {
+    model: name,
+    available,
+  });
 }

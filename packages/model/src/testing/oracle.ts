@@ -33,7 +33,8 @@ const lookup = (table: Float32Array, index: number, width: number): Row => [...t
 /** Softmax attention of one head: query t over keys 0…t. */
 function attend(queries: Rows, keys: Rows, values: Rows): Rows {
   return queries.map((query, t) => {
-    const scores = keys.slice(0, t + 1).map((key) => key.reduce((sum, value, i) => sum + value * query[i]!, 0) / Math.sqrt(query.length));
+    const dot = (key: Row): number => key.reduce((sum, value, i) => sum + value * query[i]!, 0);
+    const scores = keys.slice(0, t + 1).map((key) => dot(key) / Math.sqrt(query.length));
     const highest = Math.max(...scores);
     const weights = scores.map((score) => Math.exp(score - highest));
     const total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -65,7 +66,8 @@ export function gpt2Oracle(
   for (let layer = 0; layer < size.layers; layer++) {
     const name = `model.layers.${layer}`;
     const normed = x.map((row) => norm(row, `${name}.input_layernorm`));
-    const [q, k, v] = ['q', 'k', 'v'].map((part) => normed.map((row) => affine(weights, `${name}.self_attn.${part}_proj`, row))) as [Rows, Rows, Rows];
+    const project = (part: string): Rows => normed.map((row) => affine(weights, `${name}.self_attn.${part}_proj`, row));
+    const [q, k, v] = [project('q'), project('k'), project('v')];
     const attended: Rows = tokens.map(() => []);
     for (let h = 0; h < size.heads; h++) {
       const pick = (rows: Rows): Rows => rows.map((row) => head(row, h, width / size.heads));
@@ -97,7 +99,8 @@ export function llamaOracle(
     const half = size.headSize / 2;
     return row.map((value, i) => {
       const angle = t * size.theta ** ((-2 * (i % half)) / size.headSize);
-      return i < half ? value * Math.cos(angle) - row[i + half]! * Math.sin(angle) : value * Math.cos(angle) + row[i - half]! * Math.sin(angle);
+      const partner = i < half ? -row[i + half]! : row[i - half]!;
+      return value * Math.cos(angle) + partner * Math.sin(angle);
     });
   };
   const embedding = get(weights, 'model.embed_tokens.weight');
@@ -107,7 +110,8 @@ export function llamaOracle(
   for (let layer = 0; layer < size.layers; layer++) {
     const name = `model.layers.${layer}`;
     const normed = x.map((row) => norm(row, `${name}.input_layernorm`));
-    const [q, k, v] = ['q', 'k', 'v'].map((part) => normed.map((row) => affine(weights, `${name}.self_attn.${part}_proj`, row))) as [Rows, Rows, Rows];
+    const project = (part: string): Rows => normed.map((row) => affine(weights, `${name}.self_attn.${part}_proj`, row));
+    const [q, k, v] = [project('q'), project('k'), project('v')];
     const attended: Rows = tokens.map(() => []);
     for (let h = 0; h < size.heads; h++) {
       const shared = Math.floor(h / (size.heads / size.keyValueHeads));
