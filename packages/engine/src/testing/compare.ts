@@ -31,6 +31,7 @@ export function expectClose(actual: Results, expected: Results, tolerance: Toler
     let maximum = 0;
     for (const value of wanted) if (Math.abs(value) > maximum) maximum = Math.abs(value);
     const floor = largest * maximum + absolute;
+    if (got.length !== wanted.length) expect.fail(`${what}: ${name}: ${got.length} elements, not ${wanted.length}`);
     const wrong: number[] = [];
     for (let i = 0; i < wanted.length; i++) {
       const [a, b] = [got[i] ?? Number.NaN, wanted[i] ?? Number.NaN];
@@ -48,6 +49,7 @@ export function expectClose(actual: Results, expected: Results, tolerance: Toler
 export function expectSameBits(actual: Results, expected: Results, what: string): void {
   for (const [name, wanted] of expected) {
     const got = actual.get(name) ?? new Float32Array();
+    if (got.length !== wanted.length) expect.fail(`${what}: ${name}: ${got.length} elements, not ${wanted.length}`);
     for (let i = 0; i < wanted.length; i++) {
       if (!Object.is(got[i], wanted[i])) expect.fail(`${what}: ${name}: [${i}] is ${got[i]}, not ${wanted[i]}`);
     }
