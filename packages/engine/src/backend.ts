@@ -8,6 +8,8 @@
  * - `out` may be the same tensor as an input only where the operation says so.
  * - Arguments are checked by the caller (`ops.ts`); a backend may trust shapes and dtypes.
  * - Results do not depend on the number of threads.
+ * - A row's result does not depend on the rows beside it: linear layers (matmul with transposeB, matmulQuantized), norms,
+ *   activations, losses and attention give a batch of N the bits of N of one, and a cache those of a prompt.
  * The `reference` backend defines every operation; the conformance suite in `testing/` holds all others to it.
  */
 import type { DType, Shape, Storage, Tensor } from './tensor.ts';

@@ -1,4 +1,4 @@
-/** A row's result does not depend on its company: a batch of N gives the same bits as N of one. */
+/** A row's result does not depend on its company: a batch of N gives the same bits as N of one, a cache the same as a prompt. */
 import { describe, test } from 'vitest';
 import type { Backend } from '../backend.ts';
 import type { Tensor } from '../tensor.ts';
@@ -100,6 +100,17 @@ function attention(lab: Lab, { together, causal }: { together: boolean; causal: 
   }
 }
 
+/** A prompt of 37 attended to at once, or one query at a time with the keys before it as its past. */
+function decode(lab: Lab, { atOnce, D }: { atOnce: boolean; D: number }): void {
+  const [N, H, K] = [37, 6, 2];
+  const [q, k, v] = [lab.normal([N, H, D]), lab.normal([N, K, D]), lab.normal([N, K, D])];
+  const args = { q, k, v, causal: true, scale: 0.2, out: lab.result('out', [N, H, D]) };
+  const spans = Array.from({ length: N }, (_, i) => [i, 1, 0, i + 1]);
+  const single = lab.integers(spans.flat(), [N, 4]);
+  if (atOnce) lab.backend.attention({ ...args, sequences: lab.integers([0, N, 0, N], [1, 4]), maxQueryLength: N });
+  else for (let i = 0; i < N; i++) lab.backend.attention({ ...args, sequences: single.rows(i, i + 1), maxQueryLength: 1 });
+}
+
 export function describeBatches(backendOf: () => Backend): void {
   describe('a batch of N gives the same bits as N of one', () => {
     for (const { name, N, prepare } of rowOperations) {
@@ -121,6 +132,13 @@ export function describeBatches(backendOf: () => Backend): void {
         const together = await run(backendOf(), { what, run: (lab) => attention(lab, { together: true, causal }) });
         const alone = await run(backendOf(), { what, run: (lab) => attention(lab, { together: false, causal }) });
         expectSameBits(alone, together, 'each alone against together');
+      });
+    }
+    for (const D of [5, 64]) {
+      test(`attention, heads of ${D}: a prompt at once, and token by token over a cache`, async () => {
+        const together = await run(backendOf(), { what: 'prompt', run: (lab) => decode(lab, { atOnce: true, D }) });
+        const alone = await run(backendOf(), { what: 'decode', run: (lab) => decode(lab, { atOnce: false, D }) });
+        expectSameBits(alone, together, 'token by token against at once');
       });
     }
   });
