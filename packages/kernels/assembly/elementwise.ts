@@ -4,7 +4,7 @@
  * multiple of 4, so only the last one has a tail.
  */
 import { bellCurve, exp, normalCdf, sigmoid } from './math';
-import { loadTail, madd, storeTail } from './simd';
+import { constant, loadTail, madd, storeTail } from './simd';
 
 const GELU: u32 = 0;
 const GELU_TANH: u32 = 1;
@@ -63,10 +63,13 @@ export function scale(args: usize, chunk: u32, scratch: usize): void {
   for (; i < bytes; i += 4) store<f32>(out + i, load<f32>(x + i) * factor);
 }
 
+/** 2·√(2/π) with 0.044715 times and 3·0.044715 times it; 1/√(2π); a bound; 1. */
+const CONSTANTS = memory.data<f32>([1.59576912, 0.0713548163, 0.214064449, 0.398942280, 80, 1]);
+
 /** 2·√(2/π)·(x + 0.044715·x³): gelu_tanh is x·σ of this. */
 @inline
 function tanhArgument(x: v128): v128 {
-  const cubic = madd(f32x4.mul(x, x), f32x4.splat(0.0713548163), f32x4.splat(1.59576912));
+  const cubic = madd(f32x4.mul(x, x), constant(CONSTANTS, 1), constant(CONSTANTS, 0));
   return f32x4.mul(x, cubic);
 }
 
@@ -82,14 +85,14 @@ function gate(kind: u32, x: v128): v128 {
 function slope(kind: u32, x: v128): v128 {
   if (kind == GELU) {
     const bell = bellCurve(x);
-    return madd(f32x4.mul(x, bell), f32x4.splat(0.398942280), normalCdf(x, bell));
+    return madd(f32x4.mul(x, bell), constant(CONSTANTS, 3), normalCdf(x, bell));
   }
   // σ(u) + x·u′·σ(u)·(1 − σ(u)), with x·u′ = x for silu. 1 − σ(u) = e^−u·σ(u) keeps the digits that subtracting loses; the
   // bound on e^−u keeps it finite.
   const u = kind == GELU_TANH ? tanhArgument(x) : x;
-  const rise = kind == GELU_TANH ? f32x4.mul(x, madd(f32x4.mul(x, x), f32x4.splat(0.214064449), f32x4.splat(1.59576912))) : x;
-  const e = exp(f32x4.pmin(f32x4.neg(u), f32x4.splat(80)));
-  const s = f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), e));
+  const rise = kind == GELU_TANH ? f32x4.mul(x, madd(f32x4.mul(x, x), constant(CONSTANTS, 2), constant(CONSTANTS, 0))) : x;
+  const e = exp(f32x4.pmin(f32x4.neg(u), constant(CONSTANTS, 4)));
+  const s = f32x4.div(constant(CONSTANTS, 5), f32x4.add(constant(CONSTANTS, 5), e));
   return madd(f32x4.mul(f32x4.mul(e, s), rise), s, s);
 }
 

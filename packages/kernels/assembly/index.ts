@@ -10,6 +10,7 @@
  *   number of threads, and a value is summed within one chunk or in a fixed order: then results are the same bits always.
  * - `scratch` is the running thread's own SCRATCH_BYTES, with anything in them, on a cache line.
  * - Addresses are unsigned and go to 4 GiB. Tensors start on a cache line, their rows anywhere.
+ * - Vector constants of inner loops come from a table (`constant` in simd.ts): in place they are made anew at each use.
  * - Kernels do not write module globals, and static data is constant: each thread has its own instance, in the same memory.
  */
 export { argumentsAddress, argumentWords, fail, heapBase, initialize, run, scratchBytes, stop, workerMain } from './pool';

@@ -15,6 +15,12 @@ export function nmadd(a: v128, b: v128, c: v128): v128 {
   return f32x4.sub(c, f32x4.mul(a, b));
 }
 
+/** The number at `index` of a table made by `memory.data<f32>`, in all lanes. See math.ts for why. */
+@inline
+export function constant(table: usize, index: usize): v128 {
+  return v128.load32_splat(table + (index << 2));
+}
+
 /** (0 + 2) + (1 + 3). */
 @inline
 export function sumLanes(x: v128): f32 {
