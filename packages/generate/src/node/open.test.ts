@@ -1,0 +1,97 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ReferenceBackend } from '@parley/engine';
+import { saveModel } from '@parley/model/node';
+import { saveTokenizer } from '@parley/tokenizer/node';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ContextOverflowError, GeneratorClosedError, OptionError } from '../errors.ts';
+import { END_OF_TEXT, tinyConfig, tinyModel, tinyTokenizer, TURN_END } from '../testing/tiny.ts';
+import { type ModelGenerator, openGenerator } from './open.ts';
+import { WorkerGenerator } from './worker-generator.ts';
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'parley-generate-'));
+  const backend = new ReferenceBackend();
+  using model = tinyModel(backend, tinyConfig('llama', { contextLength: 4096 }));
+  await saveModel(model, folder, { generation: { eosTokenIds: [END_OF_TEXT, TURN_END], defaults: { temperature: 0.8 } } });
+  await saveTokenizer(tinyTokenizer(), folder);
+});
+afterAll(async () => await rm(folder, { recursive: true }));
+
+const open = (worker: boolean): Promise<ModelGenerator> => openGenerator(folder, { worker, backend: 'reference' });
+const LONG = { maxNewTokens: 4000, eosTokenId: [] } as const;
+
+test('the thread answers as this thread does: facts, events and results', async () => {
+  await using local = await open(false);
+  await using remote = await open(true);
+  expect({ ...remote.info, loadMs: 0 }).toEqual({ ...local.info, loadMs: 0 });
+  expect(remote.info).toMatchObject({ family: 'llama', contextLength: 4096, vocabSize: 259, dtype: 'f32', chat: true, defaults: { temperature: 0.8 } });
+  const options = { temperature: 1, seed: 3, numReturnSequences: 2, maxNewTokens: 8, logProbabilities: 2, logitBias: new Map([[65, 3]]), stopStrings: ['zz'] };
+  const [here, there] = [await local.generate(['Hello', 'Hi'], options).result(), await remote.generate(['Hello', 'Hi'], options).result()];
+  expect(there.sequences).toEqual(here.sequences);
+  expect(there.prompts).toEqual(here.prompts);
+  expect(there.usage).toEqual(here.usage);
+  // The folder's own end-of-text tokens count.
+  const ended = await remote.generate('Hi', { logitBias: { [TURN_END]: 100 } }).result();
+  expect(ended.sequences[0]).toMatchObject({ tokens: [TURN_END], finishReason: 'stop' });
+});
+
+test('while the thread computes, this thread\'s event loop turns, and requests run side by side', async () => {
+  await using generator = await open(true);
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const results = await Promise.all([1, 2].map((seed) => generator.generate('Hi', { temperature: 1, seed, maxNewTokens: 60, eosTokenId: [] }).result()));
+  clearInterval(timer);
+  expect(turns).toBeGreaterThan(3);
+  expect(results[0]!.sequences[0]!.tokens).not.toEqual(results[1]!.sequences[0]!.tokens);
+});
+
+test('leaving and aborting reach the thread, which then serves others', async () => {
+  await using generator = await open(true);
+  let seen = 0;
+  for await (const event of generator.generate('Hi', LONG)) {
+    if (event.type === 'token' && ++seen === 3) break;
+  }
+  const controller = new AbortController();
+  const run = (async () => {
+    for await (const event of generator.generate('Hi', { ...LONG, signal: controller.signal })) {
+      if (event.type === 'token') controller.abort(new Error('enough of this'));
+    }
+  })();
+  await expect(run).rejects.toThrow('enough of this');
+  await expect(generator.generate('Hi', { signal: AbortSignal.abort(new Error('too late')) }).result()).rejects.toThrow('too late');
+  expect((await generator.generate('Hi', { maxNewTokens: 2, eosTokenId: [] }).result()).sequences[0]!.tokens).toHaveLength(2);
+});
+
+test('errors come back with class, message and fields', async () => {
+  await using generator = await open(true);
+  expect(() => generator.generate('Hi', { temperature: -1 })).toThrow(OptionError);
+  const error = await generator.generate('Hi', { maxNewTokens: 5000 }).result().catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(ContextOverflowError);
+  expect(error).toMatchObject({ name: 'ContextOverflowError', promptTokens: 2, newTokens: 5000, contextLength: 4096 });
+  expect((error as Error).message).toContain('a prompt of 2 tokens and 5,000 new ones need 5,002');
+  await expect(open(true).then(() => openGenerator(join(folder, 'nowhere')))).rejects.toMatchObject({ name: 'ModelNotFoundError' });
+  await expect(openGenerator(folder, { backend: 'reference', threads: 3 })).rejects.toThrow('the reference backend has one thread, not 3');
+});
+
+test('disposing ends open requests; so does the death of the thread, and both name the reason', async () => {
+  const generator = await open(true);
+  const events = generator.generate('Hi', LONG)[Symbol.asyncIterator]();
+  await events.next();
+  await events.next();
+  await generator.dispose();
+  const drain = async (): Promise<void> => {
+    while ((await events.next()).done !== true);
+  };
+  await expect(drain()).rejects.toThrow(GeneratorClosedError);
+  await expect(generator.generate('Hi').result()).rejects.toThrow('disposed');
+  await generator.dispose();
+
+  const script = new URL('../testing/dying-worker.ts', import.meta.url);
+  await using dying = await WorkerGenerator.open({ folder: '', options: {} }, script);
+  const both = ['a', 'b'].map((prompt) => dying.generate(prompt).result());
+  for (const each of both) await expect(each).rejects.toThrow('the generating thread ended by itself with status 7: open the model again');
+  await expect(dying.generate('c').result()).rejects.toThrow(GeneratorClosedError);
+});
