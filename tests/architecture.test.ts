@@ -31,12 +31,15 @@ interface Import {
   readonly specifier: string;
 }
 
+/** `import … from 'x'`, `export … from 'x'`, `import 'x'` at the start of a line; `import('x')` anywhere. */
+const IMPORT = /^[ \t]*(?:import|export)\s(?:[\w*{},\s]+?\sfrom\s+)?'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm;
+
 /** Every static and dynamic import with a literal name under a package's src/. */
 function importsOf(name: string): Import[] {
   const files = globSync(`packages/${name}/src/**/*.ts`, { cwd: root });
   return files.flatMap((file) => {
     const source = readFileSync(resolve(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
-    return [...source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map((match) => ({ file, specifier: match[1] ?? '' }));
+    return [...source.matchAll(IMPORT)].map((match) => ({ file, specifier: match[1] ?? match[2] ?? '' }));
   });
 }
 
