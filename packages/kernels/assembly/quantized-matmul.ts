@@ -8,14 +8,14 @@
  *      4·T scales  [token]
  *      4·T sums    [token]: −zero · Σ codes, what the products with unsigned weights start from to come out signed
  *
- * Token t's tile so starts at byte 40·t of each block. Within a block everything is whole numbers; a row's blocks are summed
- * in f32 from first to last, by the same instructions for every size of tile, so that a token's result does not depend on
- * its company.
+ * That is 40 bytes a token, so the tile of token t starts at byte 40·t·blocks. Within a block everything is whole numbers; a
+ * row's blocks are summed in f32 from first to last, by the same instructions for every size of tile, so that a token's result
+ * does not depend on its company.
  *
- * Speed (2.3 GHz Xeon with AVX-VNNI, q4, one thread, weights in cache; docs/decisions.md): 1 token 25, 2 tokens 38, 4 tokens
- * 51, 8 tokens 56 billion products a second. A loop over the vectors of a block: written out, V8 spills and it is 20% slower.
+ * Speed (2.3 GHz Xeon with AVX-VNNI, q4, one thread, weights in cache; docs/decisions.md): 1 token 26, 2 tokens 37, 4 and
+ * more 52 billion products a second. A loop over the vectors of a block: written out, V8 spills and it is 20% slower.
  */
-import { codes8, largest, Q4_CODES, Q4_ZERO, Q8_CODES, Q8_ZERO, SCALES } from './quantized';
+import { largest, Q4_CODES, Q4_ZERO, Q8_CODES, Q8_ZERO, SCALES } from './quantized';
 import { loadTail, madd, storeTail } from './simd';
 
 // AssemblyScript takes offsets of loads only as constants, and of what a generic function knows about itself only the size
@@ -26,8 +26,8 @@ type Tokens2 = u16;
 type Tokens1 = u8;
 type Q4 = u8;
 type Q8 = u16;
-/** q8 where the machine's dot product has no place for weights over 127: they are halved, and take two. */
-type Q8Halves = u32;
+/** q8 where the machine's dot product has no place for weights over 127. */
+type Q8Words = u32;
 
 /** Bytes a token takes in each block of a tile. */
 const TOKEN_BLOCK: usize = 40;
@@ -59,7 +59,12 @@ function wideWeights(scratch: usize): u32 {
 /** c + a·w in each lane's four bytes; `a` signed, `w` unsigned (relaxed: up to 127, but see `wideWeights`). */
 @inline
 function dot(a: v128, w: v128, c: v128): v128 {
-  if (RELAXED) return i32x4.relaxed_dot_i8x16_i7x16_add_s(a, w, c);
+  return RELAXED ? i32x4.relaxed_dot_i8x16_i7x16_add_s(a, w, c) : wordDot(a, w, c);
+}
+
+/** The same in products of 16 bits: the bytes of a lane at even places, and those at odd ones. */
+@inline
+function wordDot(a: v128, w: v128, c: v128): v128 {
   const even = i32x4.dot_i16x8_s(i16x8.shr_s(i16x8.shl(a, 8), 8), v128.and(w, i16x8.splat(255)));
   return i32x4.add(i32x4.add(c, even), i32x4.dot_i16x8_s(i16x8.shr_s(a, 8), i16x8.shr_u(w, 8)));
 }
@@ -83,15 +88,17 @@ export function quantizeActivations(args: usize, chunk: u32, scratch: usize): vo
 /** One token's part of a tile; returns the end of its row of `a`. */
 function quantizeToken(a: usize, tile: usize, blocks: usize, size: usize, zero: i32): usize {
   const step = 4 * size;
-  const ones = i16x8.splat(1);
   for (const end = a + blocks * 128; a < end; a += 128) {
     const d = largest(a) / 127;
+    // Anything over ∞ is 0, the code of every number of a block without a scale.
+    const divisor = f32x4.splat(d == 0 ? Infinity : d);
     let sum = i32x4.splat(0);
     for (let at = a; at != a + 128; at += 64) {
-      const first = i16x8.narrow_i32x4_s(codes8(v128.load(at), d), codes8(v128.load(at, 16), d));
-      const second = i16x8.narrow_i32x4_s(codes8(v128.load(at, 32), d), codes8(v128.load(at, 48), d));
-      sum = i32x4.add(sum, i32x4.add(i32x4.dot_i16x8_s(first, ones), i32x4.dot_i16x8_s(second, ones)));
-      const codes = i8x16.narrow_i16x8_s(first, second);
+      const first = i16x8.narrow_i32x4_s(rounded(at, divisor), rounded(at + 16, divisor));
+      const second = i16x8.narrow_i32x4_s(rounded(at + 32, divisor), rounded(at + 48, divisor));
+      // Over 127 comes only of scales so small that an f32 has no room for their digits.
+      const codes = i8x16.max_s(i8x16.narrow_i16x8_s(first, second), i8x16.splat(-127));
+      sum = i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(codes)));
       v128.store_lane<u32>(tile, codes, 0);
       v128.store_lane<u32>(tile + step, codes, 1);
       v128.store_lane<u32>(tile + 2 * step, codes, 2);
@@ -106,6 +113,13 @@ function quantizeToken(a: usize, tile: usize, blocks: usize, size: usize, zero: 
   return a;
 }
 
+/** roundTiesToEven(x / divisor) as i32: with 1.5 · 2²³ added, a number's last bit is worth 1, so the addition rounds. */
+@inline
+function rounded(x: usize, divisor: v128): v128 {
+  const shifter = f32x4.splat(12582912);
+  return i32x4.sub(f32x4.add(f32x4.div(v128.load(x), divisor), shifter), shifter);
+}
+
 /** Arguments as `quantizeActivations`, which has made the tiles: out = a · wᵀ + bias */
 export function matmulQ4(args: usize, chunk: u32, scratch: usize): void {
   product<Q4>(args, chunk, i8x16.splat(15));
@@ -113,7 +127,7 @@ export function matmulQ4(args: usize, chunk: u32, scratch: usize): void {
 
 export function matmulQ8(args: usize, chunk: u32, scratch: usize): void {
   const wide = wideWeights(scratch);
-  if (wide == SATURATING) product<Q8Halves>(args, chunk, i8x16.splat(0));
+  if (wide == SATURATING) product<Q8Words>(args, chunk, i8x16.splat(0));
   else product<Q8>(args, chunk, i8x16.splat(wide == SIGNED ? <i8>Q8_ZERO : 0));
 }
 
@@ -155,12 +169,10 @@ function highWeights<Format>(w: usize, constant: v128): v128 {
   return i8x16.sub(v128.load(w, 16), constant);
 }
 
-/** c + a·w */
+/** c + a·w. For q8 without a wide dot product halving the weights and taking two of them would be slower: 8.6 to 13. */
 @inline
 function multiply<Format>(a: v128, w: v128, c: v128): v128 {
-  if (sizeof<Format>() != sizeof<Q8Halves>()) return dot(a, w, c);
-  const half = i8x16.shr_u(w, 1);
-  return dot(a, i8x16.sub(w, half), dot(a, half, c));
+  return sizeof<Format>() == sizeof<Q8Words>() ? wordDot(a, w, c) : dot(a, w, c);
 }
 
 /** A block's part of the sum: products · (weights' scales · activation's scale). */

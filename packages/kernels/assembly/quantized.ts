@@ -63,40 +63,52 @@ function quantizeRow8(x: usize, out: usize, end: usize): void {
   }
 }
 
-/** max |x| of a block of 32; NaN if there is one. */
+/** max |x| of a block of 32; NaN if there is one. As integers: so f32 of one sign are in order, NaN above all, and it is faster. */
 @inline
 export function largest(x: usize): f32 {
-  let m = f32x4.abs(v128.load(x));
-  for (let at = x + 16; at != x + 128; at += 16) m = f32x4.max(m, f32x4.abs(v128.load(at)));
-  m = f32x4.max(m, i32x4.shuffle(m, m, 2, 3, 0, 1));
-  return max(f32x4.extract_lane(m, 0), f32x4.extract_lane(m, 1));
+  const magnitude = i32x4.splat(0x7fffffff);
+  let m = v128.and(v128.load(x), magnitude);
+  for (let at = x + 16; at != x + 128; at += 16) m = i32x4.max_s(m, v128.and(v128.load(at), magnitude));
+  m = i32x4.max_s(m, i32x4.shuffle(m, m, 2, 3, 0, 1));
+  return f32x4.extract_lane(i32x4.max_s(m, i32x4.shuffle(m, m, 1, 0, 3, 2)), 0);
 }
 
-/** The value of largest magnitude of a block of 32, the first on a tie. */
+/** The value of largest magnitude of a block of 32, the first on a tie, NaN passed over. */
 @inline
 function extreme(x: usize): f32 {
-  let m: f32 = 0;
+  const m = largest(x);
+  if (m == m && !holds(x, -m)) return m;
+  if (m == m && !holds(x, m)) return -m;
+  let first: f32 = 0;
   for (let at = x; at != x + 128; at += 4) {
     const value = load<f32>(at);
-    if (abs(value) > abs(m)) m = value;
+    if (abs(value) > abs(first)) first = value;
   }
-  return m;
+  return first;
 }
 
-/** min(15, floor(x / d + 8.5)) in 32-bit lanes; 8 where d is 0. */
+@inline
+function holds(x: usize, value: f32): bool {
+  let found = f32x4.eq(v128.load(x), f32x4.splat(value));
+  for (let at = x + 16; at != x + 128; at += 16) found = v128.or(found, f32x4.eq(v128.load(at), f32x4.splat(value)));
+  return v128.any_true(found);
+}
+
+/** min(15, floor(x / d + 8.5)) in 32-bit lanes; 8, which stands for 0, where d is 0 or the quotient NaN. */
 @inline
 function codes4(x: v128, d: f32): v128 {
   if (d == 0) return i32x4.splat(Q4_ZERO);
   const code = f32x4.floor(f32x4.add(f32x4.div(x, f32x4.splat(d)), f32x4.splat(8.5)));
-  return i32x4.trunc_sat_f32x4_s(f32x4.max(f32x4.min(code, f32x4.splat(15)), f32x4.splat(0)));
+  const inRange = f32x4.pmax(f32x4.pmin(code, f32x4.splat(15)), f32x4.splat(0));
+  return i32x4.trunc_sat_f32x4_s(v128.bitselect(inRange, f32x4.splat(<f32>Q4_ZERO), f32x4.eq(code, code)));
 }
 
 /** roundTiesToEven(x / d), −127…127 in 32-bit lanes; 0 where d is 0, which it also is where max|x| / 127 is too small for an f32. */
 @inline
-export function codes8(x: v128, d: f32): v128 {
+function codes8(x: v128, d: f32): v128 {
   if (d == 0) return i32x4.splat(0);
   const code = f32x4.nearest(f32x4.div(x, f32x4.splat(d)));
-  return i32x4.trunc_sat_f32x4_s(f32x4.max(f32x4.min(code, f32x4.splat(127)), f32x4.splat(-127)));
+  return i32x4.trunc_sat_f32x4_s(f32x4.pmax(f32x4.pmin(code, f32x4.splat(127)), f32x4.splat(-127)));
 }
 
 /** Four lanes, each 0…255, as bytes. */

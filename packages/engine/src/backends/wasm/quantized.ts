@@ -3,17 +3,18 @@
  * `quantized-matmul.ts`; here it is cut into chunks.
  */
 import { operations } from '@parley/kernels';
-import type { Args } from './launch.ts';
-import { CHUNK_BYTES } from './launch.ts';
+import type { Tensor } from '../../tensor.ts';
+import { type Args, CHUNK_BYTES } from './launch.ts';
 import { addressOf, addressOrZero, type WasmRuntime } from './runtime.ts';
 
 /** Columns that share a scale. */
 const BLOCK = 32;
 /** Rows of weights that stand side by side. */
 const GROUP = 4;
+/** Groups that the kernel for one token reads side by side: chunks are multiples of it. */
+const STREAMS = 4;
 /** Bytes of a block of a group: codes and scales. */
 const BLOCK_BYTES = { q4: 64 + 16, q8: 128 + 16 } as const;
-const BITS = { q4: 4, q8: 8 } as const;
 /** Bytes of a quantized activation's block: codes, scale, sum. */
 const TOKEN_BLOCK_BYTES = 40;
 /** The largest tile of tokens; chunks and slabs of tokens are multiples of it. */
@@ -21,19 +22,17 @@ const TILE = 8;
 /** Tokens quantized at a time: at 1536 columns 1 MB, which stays in the second-level cache. */
 const SLAB = 512;
 /**
- * Weights to a chunk. For one tile of tokens it is read from memory once, in long streams (64 KiB of q4 are some 5 µs for one
- * token); for more it has to stay in the first-level cache while they pass.
+ * The most weights to a chunk, in bytes. For one tile of tokens they are read once and from memory: 64 KiB are some 5 µs for
+ * one token. For more tiles they stay in the first-level cache while the tokens pass.
  */
 const STREAMED_BYTES = 64 << 10;
 const CACHED_BYTES = 24 << 10;
+/** Chunks come in fours, so that a few threads end together, as long as each is worth handing out. */
+const CHUNKS_AT_ONCE = 4;
+const SMALLEST_CHUNK_BYTES = 16 << 10;
 
-function isQuantized(dtype: string): dtype is 'q4' | 'q8' {
-  return dtype === 'q4' || dtype === 'q8';
-}
-
-function formatOf(dtype: string): 'q4' | 'q8' {
-  if (!isQuantized(dtype)) throw new TypeError(`a ${dtype} tensor is not quantized`);
-  return dtype;
+function bitsOf({ dtype }: Tensor): number {
+  return dtype === 'q4' ? 4 : 8;
 }
 
 /** Bytes of a (rows, columns) matrix; columns are a multiple of 32. */
@@ -42,11 +41,11 @@ export function quantizedByteLength(rows: number, columns: number, dtype: 'q8' |
 }
 
 export function quantize(runtime: WasmRuntime, { out, x }: Args<'quantize'>): void {
-  convert(runtime, operations.quantizeWeights, { out, x, bits: BITS[formatOf(out.dtype)] });
+  convert(runtime, operations.quantizeWeights, { out, x, bits: bitsOf(out) });
 }
 
 export function dequantize(runtime: WasmRuntime, { out, x }: Args<'dequantize'>): void {
-  convert(runtime, operations.dequantizeWeights, { out, x, bits: BITS[formatOf(x.dtype)] });
+  convert(runtime, operations.dequantizeWeights, { out, x, bits: bitsOf(x) });
 }
 
 function convert(runtime: WasmRuntime, operation: number, { out, x, bits }: Args<'quantize'> & { bits: number }): void {
@@ -70,7 +69,7 @@ function groupGrain(groupBytes: number, chunkBytes: number): number {
 export function matmulQuantized(runtime: WasmRuntime, { out, a, w, bias }: Args<'matmulQuantized'>): void {
   const [tokens, rows, columns] = [a.dim(0), w.dim(0), w.dim(1)];
   if (rows === 0) return;
-  const format = formatOf(w.dtype);
+  const format = w.dtype === 'q4' ? 'q4' : 'q8';
   const blocks = columns / BLOCK;
   const slab = Math.min(tokens, SLAB);
   // One token more than there are, for a tile that is not full.
@@ -86,7 +85,7 @@ export function matmulQuantized(runtime: WasmRuntime, { out, a, w, bias }: Args<
   words[6] = blocks;
   words[7] = grain;
   words[9] = tokenGrain;
-  words[10] = BITS[format];
+  words[10] = bitsOf(w);
   for (let token = 0; token < tokens; token += slab) {
     const count = Math.min(slab, tokens - token);
     words[0] = addressOf(out) + token * rows * 4;
@@ -99,8 +98,11 @@ export function matmulQuantized(runtime: WasmRuntime, { out, a, w, bias }: Args<
 
 /** Groups of weights to a chunk. Depends on shapes only, and no result on it. */
 function productGrain(groups: number, groupBytes: number, tokens: number): number {
-  const grain = groupGrain(groupBytes, tokens <= TILE ? STREAMED_BYTES : CACHED_BYTES);
-  return grain;
+  const bytes = groups * groupBytes;
+  const fewest = Math.ceil(bytes / (tokens <= TILE ? STREAMED_BYTES : CACHED_BYTES));
+  const most = Math.max(1, Math.floor(bytes / SMALLEST_CHUNK_BYTES));
+  const chunks = Math.min(Math.ceil(fewest / CHUNKS_AT_ONCE) * CHUNKS_AT_ONCE, Math.max(fewest, most));
+  return Math.ceil(groups / Math.max(chunks, 1) / STREAMS) * STREAMS;
 }
 
 /** `embedding` with a q8 or q4 table. */
@@ -114,6 +116,6 @@ export function embeddingQuantized(runtime: WasmRuntime, { out, table, ids }: Ar
   words[3] = ids.size;
   words[4] = columns;
   words[5] = grain;
-  words[6] = BITS[formatOf(table.dtype)];
+  words[6] = bitsOf(table);
   runtime.run(operations.gatherQuantizedRows, Math.ceil(ids.size / grain));
 }
