@@ -37,13 +37,27 @@ export async function surveyTexts(path: string, signal?: AbortSignal): Promise<O
   return { files: files.length, documents, conversations, bytes };
 }
 
-/** Up to so many bytes of text: vocabulary, width, layers. Small texts repeat little, so they carry few tokens and weights. */
+/** Vocabulary, width and layers by how much text there is (bytes up to); weights are what that makes, in millions. */
 const SIZES = [
-  { bytes: 300e3, vocabulary: 768, width: 128, layers: 3 },
-  { bytes: 2e6, vocabulary: 2048, width: 192, layers: 4 },
-  { bytes: 10e6, vocabulary: 4096, width: 256, layers: 4 },
-  { bytes: Infinity, vocabulary: 8192, width: 256, layers: 5 },
+  { bytes: 200e3, vocabulary: 512, width: 96, layers: 3, weights: 0.38 },
+  { bytes: 2e6, vocabulary: 1024, width: 128, layers: 3, weights: 0.72 },
+  { bytes: 6e6, vocabulary: 2048, width: 192, layers: 4, weights: 2.2 },
+  { bytes: 20e6, vocabulary: 4096, width: 256, layers: 4, weights: 4.2 },
+  { bytes: Infinity, vocabulary: 8192, width: 256, layers: 5, weights: 5.8 },
 ] as const;
+
+/** What two cores do in practice, floating-point operations a second. Only sizes are chosen by it; time is measured. */
+const ASSUMED_SPEED = 30e9;
+
+/**
+ * The largest model that has enough text, and the time to see at least two and a half tokens for each of its weights (a
+ * token costs six operations a weight): in less, a smaller one gets further.
+ */
+function chooseSize(bytes: number, minutes: number): (typeof SIZES)[number] {
+  const enoughText = SIZES.findIndex((size) => bytes <= size.bytes);
+  const enoughTime = SIZES.findLastIndex(({ weights }) => 6 * 2.5 * (weights * 1e6) ** 2 <= minutes * 60 * ASSUMED_SPEED);
+  return SIZES[Math.max(0, Math.min(enoughText, enoughTime))] ?? SIZES[0];
+}
 
 /** Less text than this makes no model worth the name. */
 const LEAST_BYTES = 2_000;
@@ -58,7 +72,7 @@ export async function ownTextRecipe(path: string, options: OwnTextOptions = {}):
     throw new TrainError(`${path} holds ${survey.bytes} bytes of text: at least ${LEAST_BYTES}, better a megabyte, are needed to learn from`);
   }
   const { minutes = 5, from } = options;
-  const size = SIZES.find(({ bytes }) => survey.bytes <= bytes) ?? SIZES[3];
+  const size = chooseSize(survey.bytes, minutes);
   const full = resolve(path);
   const texts = survey.documents > survey.conversations;
   const input: RecipeInput = {
@@ -72,14 +86,14 @@ export async function ownTextRecipe(path: string, options: OwnTextOptions = {}):
         { name: 'conversations', path: full, dialogue: true, split_characters: 8000 },
       ],
     },
-    model: from === undefined ? { hidden_size: size.width, layers: size.layers, heads: size.width / 64, context_length: 256 } : { from },
+    model: from === undefined ? { hidden_size: size.width, layers: size.layers, heads: size.width / 32, context_length: 256 } : { from },
     stages: [
       {
-        name: 'reading', kind: 'pretrain', minutes: minutes * 0.7, max_epochs: 30, batch_tokens: 2048,
+        name: 'reading', kind: 'pretrain', minutes: minutes * 0.7, max_epochs: 30, batch_tokens: 1024,
         learning_rate: from === undefined ? 3e-3 : 5e-4, eval_every: 100, checkpoint_every: 100, eval_tokens: 8192,
       },
       {
-        name: 'talking', kind: 'finetune', data: ['conversations'], minutes: minutes * 0.3, max_epochs: 8, batch_tokens: 2048,
+        name: 'talking', kind: 'finetune', data: ['conversations'], minutes: minutes * 0.3, max_epochs: 8, batch_tokens: 1024,
         learning_rate: from === undefined ? 1e-3 : 5e-4, eval_every: 100, checkpoint_every: 100, eval_tokens: 8192,
       },
     ],
