@@ -6,8 +6,11 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { Worker, workerData } from 'node:worker_threads';
 import { MAXIMUM_PAGES, MINIMUM_PAGES } from './src/abi.ts';
 import { operationsFingerprint, operationSources } from './src/operations.ts';
+
+type Variant = 'relaxed' | 'plain';
 
 interface Compiler {
   main(
@@ -20,26 +23,41 @@ const root = import.meta.dirname;
 const output = join(root, 'build');
 const flags = new Set(process.argv.slice(2));
 
-const sources = new Map(
-  readdirSync(join(root, 'assembly'))
-    .filter((name) => name.endsWith('.ts'))
-    .sort()
-    .map((name) => [`assembly/${name}`, readFileSync(join(root, 'assembly', name), 'utf8')]),
-);
-sources.set('assembly/dispatch.ts', dispatchSource());
+/** What a compiling thread is given: both compile the sources that were hashed, whatever happens to the files meanwhile. */
+interface Job {
+  variant: Variant;
+  sources: Map<string, string>;
+}
+const job = workerData as Job | null;
+const sources = job?.sources ?? readSources();
 
 const compilerVersion = (createRequire(import.meta.url)('assemblyscript/package.json') as { version: string }).version;
 const hash = createHash('sha256').update(compilerVersion).update(readFileSync(import.meta.filename));
 for (const [name, text] of sources) hash.update(`\n${name}\n${text}`);
 const fingerprint = hash.digest('hex');
 
-if (flags.size > 0 || !upToDate()) {
+if (job !== null) await compile(job.variant);
+else if (flags.size > 0 || !upToDate()) {
   const started = performance.now();
   mkdirSync(output, { recursive: true });
-  await compile('relaxed');
-  await compile('plain');
+  // The compiler takes seconds of one core for each.
+  await Promise.all([compileInThread('relaxed'), compileInThread('plain')]);
   replaceFile('inputs.sha256', fingerprint);
   console.log(`kernels: built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+function readSources(): Map<string, string> {
+  const names = readdirSync(join(root, 'assembly')).filter((name) => name.endsWith('.ts')).sort();
+  const read = new Map(names.map((name) => [`assembly/${name}`, readFileSync(join(root, 'assembly', name), 'utf8')]));
+  return read.set('assembly/dispatch.ts', dispatchSource());
+}
+
+function compileInThread(variant: Variant): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(import.meta.filename, { workerData: { variant, sources } satisfies Job, argv: [...flags] });
+    worker.once('error', reject);
+    worker.once('exit', (status) => (status === 0 ? resolve() : reject(new Error(`compiling ${variant}.wasm ended with status ${status}`))));
+  });
 }
 
 /** The switch from an operation's number to its kernel. */
@@ -56,7 +74,7 @@ function dispatchSource(): string {
   return lines.join('\n');
 }
 
-async function compile(variant: 'relaxed' | 'plain'): Promise<void> {
+async function compile(variant: Variant): Promise<void> {
   const asc = (await import('assemblyscript/asc' as string)) as Compiler;
   const args = ['assembly/index.ts', '--outFile', `${variant}.wasm`, '-O3', '--noAssert', '--runtime', 'stub'];
   args.push('--importMemory', '--sharedMemory', '--noExportMemory', '--memoryBase', '4096');
