@@ -1,8 +1,8 @@
 // @ts-nocheck
 /**
  * Gradients of attention. Probabilities are computed again from logSumExp (Dao et al., 2022, arXiv:2205.14135, appendix B.4):
- * P = exp(S·scale − logSumExp), dP = dOut·vᵀ, Δ = dOut·out, dS = P·(dP − Δ)·scale,
- * dQ += dS·k, dK += dSᵀ·q, dV += Pᵀ·dOut, over the rows of a key head as in attention.ts.
+ * P = exp(q·kᵀ·scale − logSumExp), dP = dOut·vᵀ, Δ = dOut·out, dS = P·(dP − Δ),
+ * dQ += dS·k·scale, dK += dSᵀ·q·scale, dV += Pᵀ·dOut, over the rows of a key head as in attention.ts.
  *
  * All five products are register blocks over pairs of a block of keys and a tile of rows, both of 48, a multiple of 6 and 8.
  * One writer a row of each gradient, and a fixed order: dK and dV are summed over tiles in a chunk's scratch and added once,
@@ -11,9 +11,8 @@
  * A chunk is (sequence, key head). Where these are too few for the threads, the host launches twice instead: for dK and dV
  * cut by blocks of keys, then for dQ cut by tiles of rows, which computes P and dP twice: 7 products for 5, and the same bits.
  */
-import { align, copyRow, rowOf } from './attention';
+import { align, copyRow, expToOne, rowOf, scaleRow } from './attention';
 import { block, MR, NR, packColumns, PANEL_ROW } from './block';
-import { exp } from './math';
 import { madd, sumLanes } from './simd';
 
 /** Keys to a block, and rows to a tile. */
@@ -73,7 +72,7 @@ export function attentionBackward(args: usize, chunk: u32, scratch: usize): void
   const keys = dS + TILE * SCORE_ROW; // (keys, D)
   const packedKeys = keys + tileBytes; // (keys / NR, D, NR), and so the values
   const packedValues = packedKeys + tileBytes;
-  const queries = packedValues + tileBytes; // (rows, D)
+  const queries = packedValues + tileBytes; // (rows, D), times scale
   const dOuts = queries + tileBytes; // (rows, D)
   const dKeys = dOuts + tileBytes; // (keys, D)
   const dValues = dKeys + tileBytes; // (keys, D)
@@ -104,7 +103,7 @@ export function attentionBackward(args: usize, chunk: u32, scratch: usize): void
       const count = min(TILE, rowCount - first);
       for (let r: usize = 0; r < count; r++) {
         const row = rowOf(first + r, group, queryStart, heads, keyHead);
-        copyRow(queries + r * wide, q + row * rowBytes, size);
+        scaleRow(queries + r * wide, q + row * rowBytes, size, scale);
         copyRow(dOuts + r * wide, dOut + row * rowBytes, size);
         store<f32>(sums + r * 4, load<f32>(logSumExp + row * 4));
         store<f32>(deltas + r * 4, dot(dOut + row * rowBytes, out + row * rowBytes, size));
@@ -129,14 +128,14 @@ export function attentionBackward(args: usize, chunk: u32, scratch: usize): void
             const end = past + (first + r + i) / group + 1;
             visible = end <= j ? 0 : min(width, end - j);
           }
-          differentiate(x + i * SCORE_ROW, y + i * SCORE_ROW, visible, scale, load<f32>(sums + (r + i) * 4), load<f32>(deltas + (r + i) * 4));
+          differentiate(x + i * SCORE_ROW, y + i * SCORE_ROW, visible, load<f32>(sums + (r + i) * 4), load<f32>(deltas + (r + i) * 4));
         }
         if (dQ != 0 && reach != 0) {
           for (let d: usize = 0; d < wide; d += PANEL_ROW) {
             block(y, SCORE_ROW, 4, rows, keys + d, wide, reach, zeros, 0, dQueries + r * wide + d, wide);
           }
           for (let i: usize = 0; i < rows; i++) {
-            addTo(dQ + rowOf(first + r + i, group, queryStart, heads, keyHead) * rowBytes, dQueries + (r + i) * wide, size);
+            addTo(dQ + rowOf(first + r + i, group, queryStart, heads, keyHead) * rowBytes, dQueries + (r + i) * wide, size, scale);
           }
         }
       }
@@ -147,8 +146,8 @@ export function attentionBackward(args: usize, chunk: u32, scratch: usize): void
     }
 
     for (let i: usize = 0; i < width; i++) {
-      if (dV != 0) addTo(dV + keyOffset + i * keyStride, dValues + i * wide, size);
-      if (dK != 0) addTo(dK + keyOffset + i * keyStride, dKeys + i * wide, size);
+      if (dV != 0) addTo(dV + keyOffset + i * keyStride, dValues + i * wide, size, 1);
+      if (dK != 0) addTo(dK + keyOffset + i * keyStride, dKeys + i * wide, size, 1);
     }
   }
 }
@@ -164,16 +163,15 @@ function sumOverRows(weights: usize, x: usize, total: usize, keys: usize, rows: 
 }
 
 /** A row's scores become probabilities and dP becomes dS, both zero past `visible`. */
-function differentiate(p: usize, dS: usize, visible: usize, scale: f32, logSumExp: f32, delta: f32): void {
-  const factor = f32x4.splat(scale);
+function differentiate(p: usize, dS: usize, visible: usize, logSumExp: f32, delta: f32): void {
   const shift = f32x4.splat(logSumExp);
   const from = f32x4.splat(delta);
   const bytes = visible * 4;
   let i: usize = 0;
   for (; i < bytes; i += 16) {
-    const probability = exp(f32x4.sub(f32x4.mul(v128.load(p + i), factor), shift));
+    const probability = expToOne(f32x4.sub(v128.load(p + i), shift));
     v128.store(p + i, probability);
-    v128.store(dS + i, f32x4.mul(f32x4.mul(probability, factor), f32x4.sub(v128.load(dS + i), from)));
+    v128.store(dS + i, f32x4.mul(probability, f32x4.sub(v128.load(dS + i), from)));
   }
   for (let at = bytes; at < i; at += 4) {
     store<f32>(p + at, 0);
@@ -195,9 +193,9 @@ function dot(a: usize, b: usize, size: usize): f32 {
   return total;
 }
 
-/** out += x over `size` numbers. */
-function addTo(out: usize, x: usize, size: usize): void {
+/** out += x · factor over `size` numbers. */
+function addTo(out: usize, x: usize, size: usize, factor: f32): void {
   let i: usize = 0;
-  for (; i + 4 <= size; i += 4) v128.store(out + i * 4, f32x4.add(v128.load(out + i * 4), v128.load(x + i * 4)));
-  for (; i < size; i++) store<f32>(out + i * 4, load<f32>(out + i * 4) + load<f32>(x + i * 4));
+  for (; i + 4 <= size; i += 4) v128.store(out + i * 4, madd(v128.load(x + i * 4), f32x4.splat(factor), v128.load(out + i * 4)));
+  for (; i < size; i++) store<f32>(out + i * 4, load<f32>(out + i * 4) + load<f32>(x + i * 4) * factor);
 }

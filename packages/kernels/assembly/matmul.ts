@@ -8,11 +8,15 @@
  * not change with the rows beside it, and a batch of one gives the bits of a batch of many.
  */
 import { block, MR, NR, packColumns, packRows, PANEL_ROW } from './block';
+import { thin, THIN_COLUMNS, THIN_ROWS, thinTransposed, THIN_WIDTH } from './thin';
 
 /** Bytes of one k of a packed strip of a: 6 numbers. */
 const STRIP_ROW: usize = MR * 4;
 /** Strips packed side by side: 6 cache lines of a are read from end to end, 16 streams are written. */
 const STRIPS: usize = 16;
+/** Up to so many rows, reading b where it lies beats packing it: b transposed, and not. */
+const FEW_ROWS_TRANSPOSED: usize = 3;
+const FEW_ROWS: usize = 12;
 
 export function matmul(args: usize, chunk: u32, scratch: usize): void {
   const out = load<usize>(args);
@@ -37,9 +41,11 @@ export function matmul(args: usize, chunk: u32, scratch: usize): void {
   const n0 = (<usize>chunk / rowTiles) * tileColumns;
   const n1 = min(N, n0 + tileColumns);
 
-  const zeros = scratch; // 8 f32
-  memory.fill(zeros, 0, 32);
-  const edge = scratch + 32; // (MR, NR)
+  const few = !transposeA && M <= (transposeB ? FEW_ROWS_TRANSPOSED : FEW_ROWS);
+
+  const zeros = scratch; // 16 f32
+  memory.fill(zeros, 0, 64);
+  const edge = scratch + 64; // (MR, NR)
   const panels = scratch + 256; // (columns / NR, KC, NR)
   const strips = panels + tileColumns * depth * 4; // (rows / MR, KC, MR), only with transposeA
   const outStride = N * 4;
@@ -47,10 +53,8 @@ export function matmul(args: usize, chunk: u32, scratch: usize): void {
   let k0: usize = 0;
   do {
     const kc = min(depth, K - k0);
-    for (let n = n0; n < n1; n += NR) {
-      const panel = panels + (n - n0) * kc * 4;
-      if (transposeB) packColumns(b + (n * K + k0) * 4, K * 4, kc, panel, min(NR, n1 - n));
-      else packRows(b + (k0 * N + n) * 4, N * 4, kc, panel, min(NR, n1 - n));
+    if (!few) {
+      for (let n = n0; n < n1; n += NR) pack(b, N, K, transposeB, k0, kc, n, min(NR, n1 - n), panels + (n - n0) * kc * 4);
     }
     let x0 = a + (m0 * K + k0) * 4;
     let aStride = K * 4;
@@ -65,8 +69,29 @@ export function matmul(args: usize, chunk: u32, scratch: usize): void {
     }
     const onto = accumulate || k0 > 0;
     for (let n = n0; n < n1; n += NR) {
-      const panel = panels + (n - n0) * kc * 4;
       const columns = min(NR, n1 - n);
+      let panel = panels + (n - n0) * kc * 4;
+      if (few) {
+        const start = onto ? out + n * 4 : bias != 0 ? bias + n * 4 : zeros;
+        const startStride = onto ? outStride : 0;
+        if (transposeB && columns == THIN_COLUMNS) {
+          for (let m: usize = 0; m < M; m += THIN_ROWS) {
+            const count = min(THIN_ROWS, M - m);
+            thinTransposed(x0 + m * aStride, aStride, count, b + (n * K + k0) * 4, K * 4, kc, start + m * startStride, startStride, out + n * 4 + m * outStride, outStride);
+          }
+          continue;
+        }
+        if (!transposeB && n1 - n >= THIN_WIDTH) {
+          for (let m: usize = 0; m < M; m += THIN_ROWS) {
+            const count = min(THIN_ROWS, M - m);
+            thin(x0 + m * aStride, aStride, count, b + (k0 * N + n) * 4, N * 4, kc, start + m * startStride, startStride, out + n * 4 + m * outStride, outStride);
+          }
+          n += THIN_WIDTH - NR;
+          continue;
+        }
+        panel = panels;
+        pack(b, N, K, transposeB, k0, kc, n, columns, panel);
+      }
       let x = x0;
       let y = out + (m0 * N + n) * 4;
       for (let m = m0; m < m1; m += MR) {
@@ -90,6 +115,12 @@ export function matmul(args: usize, chunk: u32, scratch: usize): void {
     }
     k0 += kc;
   } while (k0 < K);
+}
+
+/** panel (kc, 8) from rows k0… and columns n… of op(b). */
+function pack(b: usize, N: usize, K: usize, transposeB: bool, k0: usize, kc: usize, n: usize, columns: usize, panel: usize): void {
+  if (transposeB) packColumns(b + (n * K + k0) * 4, K * 4, kc, panel, columns);
+  else packRows(b + (k0 * N + n) * 4, N * 4, kc, panel, columns);
 }
 
 /** strips (count / 6, kc, 6) from a (kc, …): `count` columns of it. The last strip's missing columns are left as they are. */
