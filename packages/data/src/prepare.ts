@@ -47,7 +47,9 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
   const tokenizerHash = tokenizerDigest(tokenizer);
   const key = sha256({
     version: MANIFEST_VERSION, tokenizer: tokenizerHash, heldOut, deduplicate, clean,
-    sources: sources.map(({ paths: _, exclude, ...rest }) => ({ ...rest, exclude: exclude?.map(String), files: files.get(rest.name)?.records })),
+    sources: sources.map((source) => ({
+      ...source, paths: undefined, exclude: source.exclude?.map(String), files: files.get(source.name)?.records,
+    })),
   });
   const existing = await readManifest(folder).catch(() => null);
   if (existing?.key === key) return { manifest: existing, reused: true };

@@ -81,7 +81,7 @@ export async function listCheckpoints(folder: string): Promise<Checkpoint[]> {
     throw error;
   });
   const checkpoints: Checkpoint[] = [];
-  for (const name of names.toSorted()) {
+  for (const name of names) {
     const path = join(folder, name);
     if (name.startsWith(WORK)) {
       await rm(path, { recursive: true, force: true });

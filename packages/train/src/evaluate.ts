@@ -1,5 +1,5 @@
 /** Held-out loss and bits per byte, with no gradient. */
-import { Arena } from '@parley/engine';
+import type { Arena } from '@parley/engine';
 import { IGNORED, type LongConversations, sequentialBatches, type ShardReader } from '@parley/data';
 import type { Transformer } from '@parley/model';
 

@@ -212,6 +212,7 @@ function explain(issue: Issue, root: unknown): string {
   const path = issue.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('').replace(/^\./, '') || 'the recipe';
   let value: unknown = root;
   for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
+  // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- the default says what zod says
   switch (issue.code) {
     case 'unrecognized_keys':
       return `${path} has the unknown field ${issue.keys.map((key) => `"${key}"${suggest(key, issue.path)}`).join(', ')}`;

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Histogram, Inspection, Manifest } from '@parley/data';
+import type { Histogram, Inspection, Manifest, SourceSpec } from '@parley/data';
 import { UsageError } from '../errors.ts';
 
 interface PrepareFlags {
@@ -81,7 +81,7 @@ async function prepareData(paths: readonly string[], flags: PrepareFlags): Promi
   return manifest;
 }
 
-async function recipeSources(paths: readonly string[]): Promise<import('@parley/data').SourceSpec[] | null> {
+async function recipeSources(paths: readonly string[]): Promise<SourceSpec[] | null> {
   const [path] = paths;
   if (path === undefined || !/\.ya?ml$/i.test(path)) return null;
   if (paths.length > 1) throw new UsageError('give one recipe, or files and folders, not both');

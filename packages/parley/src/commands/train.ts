@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { relative } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Recipe, RunResult, Sampler, TrainEvent } from '@parley/train';
+import type { ownTextRecipe, Recipe, RunResult, Sampler, TrainEvent } from '@parley/train';
 import type { Tokenizer } from '@parley/tokenizer';
 import { UsageError } from '../errors.ts';
 
@@ -51,7 +51,7 @@ Examples:
 
 async function train(target: string, flags: TrainFlags): Promise<RunResult> {
   const { createBackend } = await import('@parley/engine/node');
-  const { loadRecipe, ownTextRecipe, run, runFolder } = await import('@parley/train');
+  const training = await import('@parley/train');
   const abort = new AbortController();
   const printer = flags.json === true ? jsonPrinter() : textPrinter();
   let interrupts = 0;
@@ -64,15 +64,15 @@ async function train(target: string, flags: TrainFlags): Promise<RunResult> {
   process.on('SIGTERM', onInterrupt);
   try {
     const { recipe, folder, text } = /\.ya?ml$/i.test(target)
-      ? refuseOwnTextFlags(await loadRecipe(target), flags)
-      : await ownText(target, flags, { ownTextRecipe, printer, signal: abort.signal });
-    const output = flags.output ?? runFolder(recipe, folder);
+      ? refuseOwnTextFlags(await training.loadRecipe(target), flags)
+      : await ownText(target, flags, { ownTextRecipe: training.ownTextRecipe, printer, signal: abort.signal });
+    const output = flags.output ?? training.runFolder(recipe, folder);
     await using backend = await createBackend({
       backend: flags.backend, ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     });
     printer.say(`${recipe.name}: training on ${backend.description}; the run is kept in ${shown(output)}`);
-    const result = await run({
-      recipe, folder, text, output, backend, resume: flags.resume, maxSteps: flags.maxSteps, sample: makeSampler, onEvent: printer.event, signal: abort.signal,
+    const result = await training.run({
+      recipe, folder, text, output, backend, resume: flags.resume, maxSteps: flags.maxSteps, sample: makeSampler, onEvent: (event) => printer.event(event), signal: abort.signal,
     });
     printer.end(result, `parley train ${target} --resume${given(flags)}`);
     return result;
@@ -110,7 +110,7 @@ function refuseOwnTextFlags(loaded: Work, flags: TrainFlags): Work {
 
 async function ownText(
   target: string, flags: TrainFlags,
-  tools: { ownTextRecipe: typeof import('@parley/train').ownTextRecipe; printer: Printer; signal: AbortSignal },
+  tools: { ownTextRecipe: typeof ownTextRecipe; printer: Printer; signal: AbortSignal },
 ): Promise<Work> {
   if (!existsSync(target)) throw new UsageError(`there is no ${target}: give a recipe (.yaml), or a file or folder of texts`);
   const { minutes = 5 } = flags;
