@@ -1,0 +1,7 @@
+export { TaskError, UnknownTaskError } from './errors.ts';
+export type { TextGenerationOptions } from './options.ts';
+export { DEFAULT_MODEL, pipeline, type PipelineOptions, type Pipelines } from './pipeline.ts';
+export type {
+  ChatGenerationOutput, TextGenerationCallOptions, TextGenerationInput, TextGenerationOutput, TextGenerationPipeline,
+} from './text-generation.ts';
+export { type Streamer, TextStreamer, type TextStreamerOptions } from './text-streamer.ts';
