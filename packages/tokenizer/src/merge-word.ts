@@ -1,19 +1,21 @@
 /**
  * Byte-pair encoding of one word (Sennrich et al., 2016): merge the pair of lowest rank, the leftmost on a tie, until
- * none is left. Two ways to the same ids: short words rescan an array of ranks, which is quadratic and fastest up to
- * about a hundred symbols; long ones keep a heap over a linked list, O(n log n), so that a megabyte without a space
- * costs a second and not an hour.
+ * none is left. Two ways to the same ids: short words rescan an array of ranks, which is quadratic and fastest for
+ * words as European languages have them; long ones keep a tree of minima over a linked list, O(n log n), so that a
+ * megabyte without a space costs a second and not an hour.
  */
 import { type MergeTable, NO_MERGE } from './merge-table.ts';
 import { at } from './unchecked.ts';
 
-/** From how many symbols the heap is faster; measured on runs of letters and on base64. */
-export const HEAP_FROM = 128;
+/** From how many symbols the tree is faster; measured on Chinese clauses and on base64. */
+export const TREE_FROM = 24;
 
-/** Merges the first `count` symbols in place and gives how many are left. `ranks` is scratch of at least `count`. */
+/**
+ * Merges the first `count` symbols in place and gives how many are left.
+ * @param ranks the rank of the pair that starts at each symbol but the last, NO_MERGE where it does not merge. Overwritten.
+ */
 export function mergeShort(merges: MergeTable, symbols: Int32Array, count: number, ranks: Int32Array): number {
   let length = count;
-  for (let i = 0; i + 1 < length; i++) ranks[i] = merges.rank(at(symbols, i), at(symbols, i + 1));
   while (length > 1) {
     let best = NO_MERGE;
     let place = 0;
@@ -25,7 +27,7 @@ export function mergeShort(merges: MergeTable, symbols: Int32Array, count: numbe
       }
     }
     if (best === NO_MERGE) break;
-    symbols[place] = merges.result(at(symbols, place), at(symbols, place + 1));
+    symbols[place] = merges.result(best);
     length--;
     // Ranks up to `place` stay, the one of the merged pair goes, and those around it change.
     for (let i = place + 1; i < length; i++) {
@@ -38,106 +40,81 @@ export function mergeShort(merges: MergeTable, symbols: Int32Array, count: numbe
   return length;
 }
 
-/** The same for words of any length. */
-export function mergeLong(merges: MergeTable, symbols: Int32Array, count: number): number {
-  const next = new Int32Array(count);
-  const previous = new Int32Array(count);
-  /** The rank of the pair that starts at a symbol; −1 once the symbol has been merged into the one before it. */
-  const ranks = new Int32Array(count);
-  // rank · 2³² + place: one exact number that orders by rank, then from left to right.
-  const heap = new MinimumHeap(count);
-  for (let i = 0; i < count; i++) {
-    next[i] = i + 1;
-    previous[i] = i - 1;
-    ranks[i] = i + 1 < count ? merges.rank(at(symbols, i), at(symbols, i + 1)) : NO_MERGE;
-    if (at(ranks, i) !== NO_MERGE) heap.append(at(ranks, i) * 0x100000000 + i);
-  }
-  heap.order();
+/** The same for words of any length; `ranks` is only read. Its memory stays for the next word while it is small. */
+export class LongWordMerger {
+  readonly #merges: MergeTable;
+  #next = new Int32Array(0);
+  #previous = new Int32Array(0);
+  /** A complete binary tree: leaf `leaves + i` is the rank at symbol i, every other node the minimum of its two children. */
+  #tree = new Int32Array(0);
 
-  while (heap.length > 0) {
-    const key = heap.pop();
-    const rank = Math.floor(key / 0x100000000);
-    const place = key - rank * 0x100000000;
-    if (at(ranks, place) !== rank) continue; // the pair has changed since
-    const taken = at(next, place);
-    const after = at(next, taken);
-    symbols[place] = merges.result(at(symbols, place), at(symbols, taken));
-    ranks[taken] = -1;
-    next[place] = after;
-    const afterRank = after < count ? merges.rank(at(symbols, place), at(symbols, after)) : NO_MERGE;
-    ranks[place] = afterRank;
-    if (afterRank !== NO_MERGE) heap.push(afterRank * 0x100000000 + place);
-    if (after < count) previous[after] = place;
-    const before = at(previous, place);
-    if (before >= 0) {
-      const beforeRank = merges.rank(at(symbols, before), at(symbols, place));
-      ranks[before] = beforeRank;
-      if (beforeRank !== NO_MERGE) heap.push(beforeRank * 0x100000000 + before);
+  constructor(merges: MergeTable) {
+    this.#merges = merges;
+  }
+
+  merge(symbols: Int32Array, count: number, ranks: Int32Array): number {
+    const merges = this.#merges;
+    const leaves = this.#prepare(count, ranks);
+    const next = this.#next;
+    const previous = this.#previous;
+    const tree = this.#tree;
+    for (let best = at(tree, 1); best !== NO_MERGE; best = at(tree, 1)) {
+      let node = 1;
+      while (node < leaves) {
+        node *= 2;
+        if (at(tree, node) !== best) node++; // the left one on a tie
+      }
+      const place = node - leaves;
+      const taken = at(next, place);
+      const after = at(next, taken);
+      const result = merges.result(best);
+      symbols[place] = result;
+      next[place] = after;
+      this.#set(leaves + taken, NO_MERGE);
+      if (after < count) {
+        previous[after] = place;
+        this.#set(node, merges.rank(result, at(symbols, after)));
+      } else {
+        this.#set(node, NO_MERGE);
+      }
+      const before = at(previous, place);
+      if (before >= 0) this.#set(leaves + before, merges.rank(at(symbols, before), result));
     }
-  }
-  let length = 0;
-  for (let i = 0; i < count; i = at(next, i)) symbols[length++] = at(symbols, i);
-  return length;
-}
-
-/** A binary heap of numbers, smallest first. */
-class MinimumHeap {
-  #keys: Float64Array;
-  #length = 0;
-
-  constructor(capacity: number) {
-    this.#keys = new Float64Array(Math.max(capacity, 16));
+    let length = 0;
+    for (let i = 0; i < count; i = at(next, i)) symbols[length++] = at(symbols, i);
+    return length;
   }
 
-  get length(): number {
-    return this.#length;
-  }
-
-  /** Adds without ordering: call `order` after the last. */
-  append(key: number): void {
-    if (this.#length === this.#keys.length) {
-      const grown = new Float64Array(this.#length * 2);
-      grown.set(this.#keys);
-      this.#keys = grown;
+  /** Fills the list and the tree; gives the number of leaves. */
+  #prepare(count: number, ranks: Int32Array): number {
+    let leaves = 1;
+    while (leaves < count) leaves *= 2;
+    // Kept for words up to 32 KiB; one word of many megabytes does not hold on to its memory.
+    if (leaves * 2 > this.#tree.length || this.#tree.length > 1 << 16) {
+      this.#next = new Int32Array(leaves);
+      this.#previous = new Int32Array(leaves);
+      this.#tree = new Int32Array(leaves * 2);
     }
-    this.#keys[this.#length++] = key;
-  }
-
-  order(): void {
-    for (let i = (this.#length >>> 1) - 1; i >= 0; i--) this.#sink(i, at(this.#keys, i));
-  }
-
-  push(key: number): void {
-    this.append(key);
-    const keys = this.#keys;
-    let i = this.#length - 1;
-    while (i > 0) {
-      const parent = (i - 1) >>> 1;
-      if (at(keys, parent) <= key) break;
-      keys[i] = at(keys, parent);
-      i = parent;
+    const tree = this.#tree;
+    for (let i = 0; i < count; i++) {
+      this.#next[i] = i + 1;
+      this.#previous[i] = i - 1;
+      tree[leaves + i] = i + 1 < count ? at(ranks, i) : NO_MERGE;
     }
-    keys[i] = key;
+    tree.fill(NO_MERGE, leaves + count, leaves * 2);
+    for (let node = leaves - 1; node > 0; node--) tree[node] = Math.min(at(tree, node * 2), at(tree, node * 2 + 1));
+    return leaves;
   }
 
-  pop(): number {
-    const smallest = at(this.#keys, 0);
-    const last = at(this.#keys, --this.#length);
-    if (this.#length > 0) this.#sink(0, last);
-    return smallest;
-  }
-
-  #sink(from: number, key: number): void {
-    const keys = this.#keys;
-    let i = from;
-    for (;;) {
-      let child = 2 * i + 1;
-      if (child >= this.#length) break;
-      if (child + 1 < this.#length && at(keys, child + 1) < at(keys, child)) child++;
-      if (at(keys, child) >= key) break;
-      keys[i] = at(keys, child);
-      i = child;
+  #set(leaf: number, rank: number): void {
+    const tree = this.#tree;
+    tree[leaf] = rank;
+    for (let node = leaf >>> 1; node > 0; node >>>= 1) {
+      const left = at(tree, node * 2);
+      const right = at(tree, node * 2 + 1);
+      const minimum = left < right ? left : right;
+      if (at(tree, node) === minimum) break;
+      tree[node] = minimum;
     }
-    keys[i] = key;
   }
 }

@@ -41,7 +41,7 @@ class Translator {
 
   constructor(pattern: string, field: string) {
     this.#pattern = pattern;
-    this.#characters = [...pattern];
+    this.#characters = Array.from(pattern);
     this.#field = field;
   }
 

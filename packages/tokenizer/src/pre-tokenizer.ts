@@ -90,7 +90,7 @@ function readSplit(fields: Fields): Stage {
     return { type: 'split', pattern: compiled, source: regex, behavior: behavior as Behavior, invert };
   }
   if (typeof text !== 'string' || regex !== undefined) fields.refuse('pattern', 'expected {"Regex": …} or {"String": …}');
-  const escaped = [...text].map((character) => `\\u{${(character.codePointAt(0) as number).toString(16)}}`).join('');
+  const escaped = Array.from(text, (character) => `\\u{${(character.codePointAt(0) as number).toString(16)}}`).join('');
   return { type: 'split', pattern: new RegExp(escaped, 'gu'), source: '', behavior: behavior as Behavior, invert };
 }
 

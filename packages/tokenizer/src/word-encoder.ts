@@ -3,8 +3,8 @@
  * when it is full, which keeps it at a few megabytes and, text being what it is, costs next to nothing.
  */
 import { TokenizerError } from './errors.ts';
-import { mergeLong, mergeShort, HEAP_FROM } from './merge-word.ts';
-import type { MergeTable } from './merge-table.ts';
+import { type MergeTable, NO_MERGE } from './merge-table.ts';
+import { LongWordMerger, mergeShort, TREE_FROM } from './merge-word.ts';
 import { at } from './unchecked.ts';
 import { WordTable } from './word-table.ts';
 
@@ -32,10 +32,20 @@ export class WordEncoder {
   #cacheIds = new Int32Array(CACHE_IDS);
   #bytes = new Uint8Array(3 * LONGEST_CACHED);
   #symbols = new Int32Array(3 * LONGEST_CACHED);
-  #ranks = new Int32Array(HEAP_FROM);
+  #ranks = new Int32Array(3 * LONGEST_CACHED);
+  readonly #longWords: LongWordMerger;
+  /** first byte · 256 + second → rank of the pair: what a word's first look-ups all are. */
+  readonly #byteRanks = new Int32Array(0x10000).fill(NO_MERGE);
 
   constructor(options: WordEncoderOptions) {
     this.#options = options;
+    const { byteIds, merges } = options;
+    this.#longWords = new LongWordMerger(merges);
+    for (let pair = 0; pair < 0x10000; pair++) {
+      const left = at(byteIds, pair >>> 8);
+      const right = at(byteIds, pair & 0xff);
+      if (left >= 0 && right >= 0) this.#byteRanks[pair] = merges.rank(left, right);
+    }
   }
 
   /** Appends the ids of `text.slice(start, end)`, which is well-formed UTF-16 and starts and ends between characters. */
@@ -80,9 +90,11 @@ export class WordEncoder {
     if ((end - start) * 3 > this.#bytes.length) {
       this.#bytes = new Uint8Array((end - start) * 3);
       this.#symbols = new Int32Array((end - start) * 3);
+      this.#ranks = new Int32Array((end - start) * 3);
     }
     const bytes = this.#bytes;
     const symbols = this.#symbols;
+    const ranks = this.#ranks;
     const byteCount = writeUtf8(text, start, end, bytes);
     if (wholeWord !== undefined) {
       const id = wholeWord(bytes.subarray(0, byteCount));
@@ -109,7 +121,12 @@ export class WordEncoder {
       if (!(unknown.fuse && afterUnknown)) symbols[count++] = unknown.id;
       afterUnknown = true;
     }
-    return count < HEAP_FROM ? mergeShort(merges, symbols, count, this.#ranks) : mergeLong(merges, symbols, count);
+    if (unknown === undefined) {
+      for (let i = 0; i + 1 < count; i++) ranks[i] = at(this.#byteRanks, (at(bytes, i) << 8) | at(bytes, i + 1));
+    } else {
+      for (let i = 0; i + 1 < count; i++) ranks[i] = merges.rank(at(symbols, i), at(symbols, i + 1));
+    }
+    return count < TREE_FROM ? mergeShort(merges, symbols, count, ranks) : this.#longWords.merge(symbols, count, ranks);
   }
 
   /** Gives back the memory that one very long word took. */
@@ -117,6 +134,7 @@ export class WordEncoder {
     if (this.#bytes.length <= 1 << 16) return;
     this.#bytes = new Uint8Array(3 * LONGEST_CACHED);
     this.#symbols = new Int32Array(3 * LONGEST_CACHED);
+    this.#ranks = new Int32Array(3 * LONGEST_CACHED);
   }
 }
 
