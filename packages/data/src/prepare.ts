@@ -70,7 +70,7 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
         'held-out': new ShardWriter(splitBase(work, source.name, 'held-out'), shard),
       };
       for await (const { document, digest } of readSource(source, counts, { clean, seen, signal })) {
-        const split = digest.readUInt32BE(24) < heldOut * 2 ** 32 ? 'held-out' : 'train';
+        const split = digest.readUInt32BE(24) < (source.heldOut ?? heldOut) * 2 ** 32 ? 'held-out' : 'train';
         writers[split].add(encodeDocument(document, tokenizer, end));
         if (counts.kept % 500 === 0) {
           options.onProgress?.({ source: source.name, documents: counts.kept, tokens: writers.train.tokens + writers['held-out'].tokens });

@@ -22,6 +22,8 @@ export interface SourceSpec extends Filters, Omit<ReadOptions, 'signal'> {
   readonly splitCharacters?: number | undefined;
   /** Stop after so many documents were kept. */
   readonly maxDocuments?: number | undefined;
+  /** The share of its documents kept from training; default: the whole data's. */
+  readonly heldOut?: number | undefined;
   readonly licence?: string | undefined;
   /** Whom to name, and where it came from. */
   readonly attribution?: string | undefined;

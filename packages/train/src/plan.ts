@@ -25,6 +25,7 @@ export function sourceSpecs(recipe: Recipe, folder: string): SourceSpec[] {
     cutCharacters: source.cut_characters,
     maxTurnCharacters: source.max_turn_characters,
     maxDocuments: source.max_documents,
+    heldOut: source.held_out,
     exclude: source.exclude?.map((pattern) => {
       try {
         return new RegExp(pattern, 'u');

@@ -40,6 +40,7 @@ const source = z.strictObject({
   cut_characters: whole.optional(),
   max_turn_characters: whole.optional(),
   max_documents: whole.optional(),
+  held_out: share.optional(),
   exclude: strings.optional(),
 }).refine((value) => (value.prompt === undefined) === (value.completion === undefined), {
   message: 'has only one of prompt and completion: a conversation made by templates needs both',
