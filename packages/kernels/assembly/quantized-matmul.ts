@@ -88,7 +88,7 @@ export function quantizeActivations(args: usize, chunk: u32, scratch: usize): vo
 /** One token's part of a tile; returns the end of its row of `a`. */
 function quantizeToken(a: usize, tile: usize, blocks: usize, size: usize, zero: i32): usize {
   const step = 4 * size;
-  for (const end = a + blocks * 128; a < end; a += 128) {
+  for (const end = a + blocks * 128; a != end; a += 128) {
     const d = largest(a) / 127;
     // Anything over ∞ is 0, the code of every number of a block without a scale.
     const divisor = f32x4.splat(d == 0 ? Infinity : d);

@@ -33,15 +33,15 @@ export function quantizeWeights(args: usize, chunk: u32, scratch: usize): void {
     if (present < 4) memory.fill(out, 0, groupBytes);
     for (let r: usize = 0; r < present; r++) {
       const x = load<u32>(args, 4) + (group * 4 + r) * columns * 4;
-      if (bits == 4) quantizeRow4(x, out + 4 * r, out + groupBytes);
-      else quantizeRow8(x, out + 4 * r, out + groupBytes);
+      if (bits == 4) quantizeRow4(x, out + 4 * r, groupBytes);
+      else quantizeRow8(x, out + 4 * r, groupBytes);
     }
   }
 }
 
-/** The row's lanes of the blocks from `out` to `end`. */
-function quantizeRow4(x: usize, out: usize, end: usize): void {
-  for (; out < end; out += Q4_CODES + SCALES, x += 128) {
+/** One row's lanes of the blocks of a group: `out` is the first of them. */
+function quantizeRow4(x: usize, out: usize, groupBytes: usize): void {
+  for (const end = out + groupBytes; out != end; out += Q4_CODES + SCALES, x += 128) {
     const d = extreme(x) / -8;
     store<f32>(out, d, Q4_CODES);
     for (let j: usize = 0; j < 4; j++) {
@@ -52,8 +52,8 @@ function quantizeRow4(x: usize, out: usize, end: usize): void {
   }
 }
 
-function quantizeRow8(x: usize, out: usize, end: usize): void {
-  for (; out < end; out += Q8_CODES + SCALES, x += 128) {
+function quantizeRow8(x: usize, out: usize, groupBytes: usize): void {
+  for (const end = out + groupBytes; out != end; out += Q8_CODES + SCALES, x += 128) {
     const d = largest(x) / 127;
     store<f32>(out, d, Q8_CODES);
     for (let j: usize = 0; j < 8; j++) {
@@ -143,7 +143,7 @@ export function gatherQuantizedRows(args: usize, chunk: u32, scratch: usize): vo
 function dequantizeRow(weights: usize, row: u32, columns: usize, bits: u32, out: usize): void {
   const stride = bits == 4 ? Q4_CODES + SCALES : Q8_CODES + SCALES;
   let w = weights + (row >> 2) * (columns >> 5) * stride + (row & 3) * 4;
-  for (const end = out + columns * 4; out < end; out += 128, w += stride) {
+  for (const end = out + columns * 4; out != end; out += 128, w += stride) {
     if (bits == 4) {
       const d = v128.load32_splat(w, Q4_CODES);
       for (let j: usize = 0; j < 4; j++) {
