@@ -197,8 +197,8 @@ export function unknownOption(name: string, known: Iterable<string>): OptionErro
 const asList = <Item>(value: Item | readonly Item[] | undefined): readonly Item[] =>
   value === undefined ? [] : Array.isArray(value) ? (value as readonly Item[]) : [value as Item];
 
-/** Checks a request and fills in the defaults. Throws OptionError. `undefined` counts as absent. */
-export function resolveOptions(options: GenerateOptions = {}, nameOf: OptionNaming = (name) => name): Settings {
+/** Checks names and values one by one. Throws OptionError. `undefined` counts as absent. */
+export function checkValues(options: GenerateOptions, nameOf: OptionNaming = (name) => name): void {
   for (const [key, value] of Object.entries(options)) {
     const rule = (RULES as Readonly<Record<string, Rule | undefined>>)[key];
     if (rule === undefined) throw unknownOption(key, OPTION_NAMES);
@@ -208,6 +208,11 @@ export function resolveOptions(options: GenerateOptions = {}, nameOf: OptionNami
       throw new OptionError(`${option} is ${show(value)}: it has to be ${allowed}`, { option, value });
     }
   }
+}
+
+/** Checks a request, also for contradictions, and fills in the defaults. Throws OptionError. */
+export function resolveOptions(options: GenerateOptions = {}, nameOf: OptionNaming = (name) => name): Settings {
+  checkValues(options, nameOf);
   const refuse = (name: keyof GenerateOptions, reason: string): never => {
     const option = nameOf(name);
     throw new OptionError(`${option} is ${show(options[name])}, but ${reason}`, { option, value: options[name] });

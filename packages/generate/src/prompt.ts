@@ -120,6 +120,9 @@ export function trimConversation(
   return { tokens, droppedMessages: messages.length - kept.length };
 }
 
+/** 1 → "1 token". */
+const some = (tokens: number): string => `${count(tokens)} ${tokens === 1 ? 'token' : 'tokens'}`;
+
 /** New tokens at most after a prompt of this length. */
 export function roomFor(promptTokens: number, { settings, contextLength }: PromptSetting): number {
   const { maxNewTokens, maxLength, contextOverflow, minNewTokens, minLength } = settings;
@@ -149,7 +152,7 @@ function fit(promptTokens: number, asked: number | null, context: Pick<Settings,
   }
   if (promptTokens >= contextLength) {
     throw new ContextOverflowError(
-      `a prompt of ${count(promptTokens)} tokens leaves no room in this model's context of ${count(contextLength)}: ` +
+      `a prompt of ${some(promptTokens)} leaves no room in this model's context of ${count(contextLength)}: ` +
         'shorten it, or let the context slide',
       sizes,
     );
@@ -158,7 +161,7 @@ function fit(promptTokens: number, asked: number | null, context: Pick<Settings,
   if (asked === null) return room;
   if (asked > room && contextOverflow === 'error') {
     throw new ContextOverflowError(
-      `a prompt of ${count(promptTokens)} tokens and ${count(asked)} new ones need ${count(promptTokens + asked)}, ` +
+      `a prompt of ${some(promptTokens)} and ${count(asked)} new ones need ${count(promptTokens + asked)}, ` +
         `and this model's context holds ${count(contextLength)}: shorten the prompt, ask for ${count(room)} at most, or let the context stop or slide`,
       sizes,
     );

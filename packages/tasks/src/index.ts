@@ -1,5 +1,5 @@
 export { TaskError, UnknownTaskError } from './errors.ts';
-export type { TextGenerationOptions } from './options.ts';
+export { checkOptions, type TextGenerationOptions } from './options.ts';
 export { DEFAULT_MODEL, pipeline, type PipelineOptions, type Pipelines } from './pipeline.ts';
 export type {
   ChatGenerationOutput, TextGenerationCallOptions, TextGenerationInput, TextGenerationOutput, TextGenerationPipeline,

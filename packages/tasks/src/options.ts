@@ -2,7 +2,7 @@
  * The Hugging Face edge: options under the names of transformers, Transformers.js and, where those have none, the OpenAI API or
  * vLLM, and the defaults that a model folder's generation_config.json sets.
  */
-import { type GenerateOptions, OPTION_NAMES, OptionError, resolveOptions, unknownOption } from '@parley/generate';
+import { checkValues, type GenerateOptions, OPTION_NAMES, OptionError, resolveOptions, unknownOption } from '@parley/generate';
 
 /** Options of a text-generation call. What each means and may be is said at `GenerateOptions` in @parley/generate. */
 export interface TextGenerationOptions {
@@ -67,6 +67,11 @@ function rename(options: Readonly<Record<string, unknown>>, extra: readonly stri
   }
   // The values are checked by resolveOptions, by the same table that these names come from.
   return renamed as Mutable<GenerateOptions>;
+}
+
+/** Throws OptionError for an unknown name or a value out of range: what can be told before the model is open. */
+export function checkOptions(options: TextGenerationOptions): void {
+  checkValues(rename({ ...options }, []), wireName);
 }
 
 /** The defaults a model folder sets. Throws OptionError for what Parley does not do: a text would silently come out otherwise. */

@@ -1,0 +1,130 @@
+/** What `generate` and `chat` have in common: flags for the model and for generation, a model's one-line introduction, errors. */
+import { basename } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { PipelineOptions, TextGenerationOptions, TextGenerationPipeline } from '@parley/tasks';
+import { UsageError } from './errors.ts';
+
+export interface ModelFlags {
+  model: string;
+  dtype?: 'f32' | 'q8' | 'q4';
+  backend?: 'auto' | 'wasm' | 'reference';
+  threads?: number;
+}
+
+export interface SamplingFlags {
+  maxNewTokens?: number;
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  presencePenalty?: number;
+  frequencyPenalty?: number;
+  noRepeatNgramSize?: number;
+  stop?: string[];
+  seed?: number;
+}
+
+/** The shipped model; a constant of its own, so that help needs no package loaded. @parley/tasks has the same, and a test compares. */
+export const DEFAULT_MODEL = 'parley-nano';
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It takes a number.');
+  return value;
+}
+
+export function whole(text: string): number {
+  const value = number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It takes a whole number.');
+  return value;
+}
+
+function threads(text: string): number {
+  const value = whole(text);
+  if (value < 1) throw new InvalidArgumentError('It takes a whole number from 1.');
+  return value;
+}
+
+const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
+export function addModelFlags(command: Command): Command {
+  return command
+    .option('--model <name-or-folder>', 'which model', DEFAULT_MODEL)
+    .addOption(new Option('--dtype <dtype>', 'hold the weights in 32, 8 or 4 bits (default: f32)').choices(['f32', 'q8', 'q4']))
+    .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'wasm', 'reference']))
+    .option('--threads <n>', 'threads that compute (default: all cores)', threads);
+}
+
+/** Ranges are checked where the options mean something, and named there; here only that they are numbers. */
+export function addSamplingFlags(command: Command): Command {
+  return command
+    .option('--max-new-tokens <n>', 'length of the answer at most (default: what the model says, or 256)', whole)
+    .option('--temperature <t>', '0 is the likeliest text; higher is wilder (default: what the model says, or 0.7)', number)
+    .option('--top-k <k>', 'draw among the k likeliest tokens (default: what the model says, or 50)', whole)
+    .option('--top-p <p>', 'draw among the likeliest tokens that together have probability p', number)
+    .option('--min-p <p>', 'draw among tokens at least p times as likely as the likeliest', number)
+    .option('--repetition-penalty <x>', 'above 1: say less again, the prompt included', number)
+    .option('--presence-penalty <x>', '-2 to 2: above 0, tokens already generated are less likely', number)
+    .option('--frequency-penalty <x>', '-2 to 2: the same for every time they were generated', number)
+    .option('--no-repeat-ngram-size <n>', 'no run of n tokens occurs twice', whole)
+    .option('--stop <text>', 'end before this text; may be given several times', collect)
+    .option('--seed <n>', 'the same seed gives the same text', whole);
+}
+
+export function pipelineOptions({ dtype, backend, threads: count }: ModelFlags): PipelineOptions {
+  return { ...(dtype && { dtype }), ...(backend && { backend }), ...(count !== undefined && { threads: count }) };
+}
+
+export function samplingOptions(flags: SamplingFlags): TextGenerationOptions {
+  const options: Record<string, unknown> = {
+    max_new_tokens: flags.maxNewTokens, temperature: flags.temperature, top_k: flags.topK, top_p: flags.topP, min_p: flags.minP,
+    repetition_penalty: flags.repetitionPenalty, presence_penalty: flags.presencePenalty, frequency_penalty: flags.frequencyPenalty,
+    no_repeat_ngram_size: flags.noRepeatNgramSize, stop_strings: flags.stop, seed: flags.seed,
+  };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** `6.3M parameters in f32 (25 MB) · context of 512 tokens · wasm (relaxed SIMD, 2 threads)` */
+export function introduce(name: string, { info }: TextGenerationPipeline): string {
+  const shown = name.includes('/') || name.includes('\\') ? basename(info.folder) : name;
+  const millions = info.parameters / 1e6;
+  const size = millions >= 1000 ? `${(millions / 1000).toFixed(1)}B` : `${millions.toFixed(millions < 10 ? 1 : 0)}M`;
+  return [
+    `${shown}: ${size} parameters in ${info.dtype} (${Math.max(1, Math.round(info.weightBytes / 1e6))} MB)`,
+    `context of ${info.contextLength.toLocaleString('en-US')} tokens`,
+    info.backend,
+  ].join(' · ');
+}
+
+/** Errors about what was asked; the others are failures. */
+const ASKED_WRONGLY = new Set(['OptionError', 'ContextOverflowError', 'ModelNotFoundError', 'UnknownTaskError']);
+
+/** Runs a command's work; an error about what was asked becomes a UsageError that speaks of flags. */
+export async function asked<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Error) || !ASKED_WRONGLY.has(error.name)) throw error;
+    throw new UsageError(inFlags(error.message));
+  }
+}
+
+/** `num_return_sequences is 3` → `--num-return-sequences is 3`. */
+export const inFlags = (message: string): string =>
+  message.replaceAll(/^(?:temperature|seed|logprobs)\b|\b[a-z]+(?:_[a-z]+)+\b/g, (name) => (name === 'stop_strings' ? '--stop' : `--${name.replaceAll('_', '-')}`));
+
+/** On a terminal, says what is going on while `work` takes its time; the line is gone afterwards. */
+export async function waiting<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
+  const show = process.stderr.isTTY;
+  if (show) process.stderr.write(`${what}…`);
+  try {
+    return await work();
+  } finally {
+    if (show) process.stderr.write('\r\u001B[2K');
+  }
+}
+
+/** Grey on a terminal that shows colours. */
+export const dim = (text: string, stream: NodeJS.WriteStream): string =>
+  stream.isTTY && !process.env['NO_COLOR'] ? `\u001B[2m${text}\u001B[22m` : text;
