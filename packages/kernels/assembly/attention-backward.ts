@@ -141,8 +141,14 @@ export function attentionBackward(args: usize, chunk: u32, scratch: usize): void
       }
 
       // Keys are the rows of these blocks: p and dS are read down their columns.
-      if (dV != 0) sumOverRows(p, dOuts, dValues, width, count, wide);
-      if (dK != 0) sumOverRows(dS, queries, dKeys, width, count, wide);
+      for (let n: usize = 0; n < width; n += MR) {
+        // Rows before the first that sees a key of the strip have zeros for it.
+        const seeing = causal && j + n > past ? (j + n - past) * group : 0;
+        const from = seeing > first ? seeing - first : 0;
+        if (from >= count) break;
+        if (dV != 0) sumOverRows(p + n * 4, dOuts, dValues + n * wide, from, count, wide);
+        if (dK != 0) sumOverRows(dS + n * 4, queries, dKeys + n * wide, from, count, wide);
+      }
     }
 
     for (let i: usize = 0; i < width; i++) {
@@ -152,14 +158,10 @@ export function attentionBackward(args: usize, chunk: u32, scratch: usize): void
   }
 }
 
-/** total (keys, D) += weightsᵀ · x: weights (rows, keys), x (rows, D). */
-function sumOverRows(weights: usize, x: usize, total: usize, keys: usize, rows: usize, wide: usize): void {
-  for (let d: usize = 0; d < wide; d += PANEL_ROW) {
-    for (let n: usize = 0; n < keys; n += MR) {
-      const at = total + n * wide + d;
-      block(weights + n * 4, 4, SCORE_ROW, MR, x + d, wide, rows, at, wide, at, wide);
-    }
-  }
+/** total (6, D) += weightsᵀ · x over rows `from` to `end`: weights (rows, 6 of TILE), x (rows, D). */
+function sumOverRows(weights: usize, x: usize, total: usize, from: usize, end: usize, wide: usize): void {
+  const a = weights + from * SCORE_ROW;
+  for (let d: usize = 0; d < wide; d += PANEL_ROW) block(a, 4, SCORE_ROW, MR, x + from * wide + d, wide, end - from, total + d, wide, total + d, wide);
 }
 
 /** A row's scores become probabilities and dP becomes dS, both zero past `visible`. */

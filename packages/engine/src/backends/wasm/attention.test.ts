@@ -69,3 +69,11 @@ test('gradients have the same bits whether a launch is cut by pairs of sequence 
   }
   expect(results[1]).toEqual(results[0]);
 });
+
+test('heads that would not fit the scratch memory are refused', async () => {
+  await using backend = await createBackend({ threads: 1 });
+  using q = Tensor.allocate(backend, [1, 1, 1025]);
+  using sequences = Tensor.from(backend, Int32Array.of(0, 1, 0, 1), [1, 4]);
+  const args = { q, k: q, v: q, sequences, maxQueryLength: 1, causal: true, scale: 1 };
+  expect(() => backend.attention({ ...args, out: q })).toThrow(/heads of size 1025 are over the wasm backend's 1024/);
+});

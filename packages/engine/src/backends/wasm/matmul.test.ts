@@ -8,21 +8,32 @@ import { tiling } from './matmul.ts';
 const EXTENTS = [1, 2, 5, 6, 7, 48, 100, 191, 192, 193, 384, 1000, 2048, 49152];
 
 /** What is wrong with the tiling of this shape, if anything is. */
-function faults([M, N, K]: readonly [number, number, number]): string[] {
-  const { tileRows, tileColumns, depth, chunks } = tiling(M, N, K);
+function faults(shape: { M: number; N: number; K: number }, options: { threads: number; transposeA: boolean }): string[] {
+  const { M, N, K } = shape;
+  const { tileRows, tileColumns, depth, chunks } = tiling(shape, options);
   const rules = {
     'register blocks fill a tile': tileRows % 6 === 0 && tileColumns % 8 === 0,
     'every output has one chunk': chunks === Math.ceil(M / tileRows) * Math.ceil(N / tileColumns),
     'operands fit the scratch memory': 256 + (tileRows + tileColumns) * depth * 4 <= 2 << 20,
-    'depth depends on K alone': depth === tiling(1, 1, K).depth,
-    'large outputs have work for 16 threads': M * N < 1e6 || chunks >= 16,
+    'depth depends on K alone': depth === tiling({ M: 1, N: 1, K }, { threads: 1, transposeA: false }).depth,
+    'every thread has work': M * N < 1e6 || chunks >= options.threads,
   };
-  return Object.entries(rules).filter(([, holds]) => !holds).map(([rule]) => `M ${M}, N ${N}, K ${K}: ${rule}`);
+  const names = Object.entries(rules).filter(([, holds]) => !holds).map(([rule]) => rule);
+  return names.map((rule) => `${JSON.stringify({ ...shape, ...options })}: ${rule}`);
 }
 
-test('tiles cover every output once, fit the scratch memory of 2 MiB, and are cut finely enough for 16 threads', () => {
-  const shapes = EXTENTS.flatMap((M) => EXTENTS.flatMap((N) => [0, 1, 384, 512, 513, 8192, 49152].map((K) => [M, N, K] as const)));
-  expect(shapes.flatMap(faults)).toEqual([]);
+test('tiles cover every output once, fit the scratch memory of 2 MiB, and leave no thread idle', () => {
+  const found: string[] = [];
+  for (const M of EXTENTS) {
+    for (const N of EXTENTS) {
+      for (const K of [0, 1, 384, 512, 513, 8192, 49152]) {
+        for (const threads of [1, 2, 16]) {
+          for (const transposeA of [false, true]) found.push(...faults({ M, N, K }, { threads, transposeA }));
+        }
+      }
+    }
+  }
+  expect(found).toEqual([]);
 });
 
 test('a row of a product has the same bits alone, among others, and in any place', async () => {
