@@ -24,10 +24,12 @@ async function attend(backend: Backend, tensors: { q: Tensor; k: Tensor; v: Tens
   return out.read();
 }
 
-test.each([{ H: 9, K: 3, D: 64 }, { H: 2, K: 2, D: 20 }, { H: 8, K: 1, D: 7 }])(
-  'cached attention has the bits of uncached, alone and in a batch: H $H, K $K, D $D',
-  async ({ H, K, D }) => {
-    await using backend = await createBackend({ threads: 2 });
+test.each([
+  { H: 9, K: 3, D: 64, simd: 'auto' }, { H: 2, K: 2, D: 20, simd: 'plain' }, { H: 8, K: 1, D: 7, simd: 'auto' }, { H: 3, K: 1, D: 32, simd: 'plain' },
+] as const)(
+  'cached attention has the bits of uncached, alone and in a batch: H $H, K $K, D $D, simd $simd',
+  async ({ H, K, D, simd }) => {
+    await using backend = await createBackend({ threads: 2, simd });
     const random = new Random(3);
     const T = 150;
     using q = Tensor.from(backend, normal(random, 2 * T * H * D), [2 * T, H, D]);

@@ -36,8 +36,8 @@ test('tiles cover every output once, fit the scratch memory of 2 MiB, and leave 
   expect(found).toEqual([]);
 });
 
-test('a row of a product has the same bits alone, among others, and in any place', async () => {
-  await using backend = await createBackend({ threads: 2 });
+test.each(['auto', 'plain'] as const)('a row of a product has the same bits alone, among others, and in any place: simd %s', async (simd) => {
+  await using backend = await createBackend({ threads: 2, simd });
   const random = new Random(7);
   const normal = (length: number): Float32Array => Float32Array.from({ length }, () => random.normal());
   for (const [N, K] of [[24, 40], [77, 1100], [384, 384]] as const) {
