@@ -73,21 +73,12 @@ export function matmul(args: usize, chunk: u32, scratch: usize): void {
       const columns = min(NR, n1 - n);
       let panel = panels + (n - n0) * kc * 4;
       if (few) {
-        const start = onto ? out + n * 4 : bias != 0 ? bias + n * 4 : zeros;
-        const startStride = onto ? outStride : 0;
-        if (transposeB && columns == THIN_COLUMNS) {
-          for (let m: usize = 0; m < M; m += THIN_ROWS) {
-            const count = min(THIN_ROWS, M - m);
-            thinTransposed(x0 + m * aStride, aStride, count, b + (n * K + k0) * 4, K * 4, kc, start + m * startStride, startStride, out + n * 4 + m * outStride, outStride);
-          }
-          continue;
-        }
-        if (!transposeB && n1 - n >= THIN_WIDTH) {
-          for (let m: usize = 0; m < M; m += THIN_ROWS) {
-            const count = min(THIN_ROWS, M - m);
-            thin(x0 + m * aStride, aStride, count, b + (k0 * N + n) * 4, N * 4, kc, start + m * startStride, startStride, out + n * 4 + m * outStride, outStride);
-          }
-          n += THIN_WIDTH - NR;
+        const width = transposeB ? THIN_COLUMNS : THIN_WIDTH;
+        if (n1 - n >= width) {
+          const from = b + (transposeB ? n * K + k0 : k0 * N + n) * 4;
+          const to = out + n * 4;
+          thinRows(M, x0, aStride, from, transposeB ? K * 4 : outStride, transposeB, kc, onto ? to : bias != 0 ? bias + n * 4 : zeros, onto ? outStride : 0, to, outStride);
+          n += width - NR;
           continue;
         }
         panel = panels;
@@ -116,6 +107,21 @@ export function matmul(args: usize, chunk: u32, scratch: usize): void {
     }
     k0 += kc;
   } while (k0 < K);
+}
+
+/** out (M, 8 or 16) = start + a (M, kc) · op(b), three rows at a time. */
+function thinRows(
+  M: usize, a: usize, aStride: usize, b: usize, bStride: usize, transposeB: bool, kc: usize,
+  start: usize, startStride: usize, out: usize, outStride: usize,
+): void {
+  for (let m: usize = 0; m < M; m += THIN_ROWS) {
+    const count = min(THIN_ROWS, M - m);
+    if (transposeB) thinTransposed(a, aStride, count, b, bStride, kc, start, startStride, out, outStride);
+    else thin(a, aStride, count, b, bStride, kc, start, startStride, out, outStride);
+    a += THIN_ROWS * aStride;
+    start += THIN_ROWS * startStride;
+    out += THIN_ROWS * outStride;
+  }
 }
 
 /** panel (kc, 8) from rows k0… and columns n… of op(b). */
