@@ -1,5 +1,5 @@
 /** From what is asked (text, tokens, a conversation) to the tokens the model reads, and how many may follow them. */
-import type { ChatMessage, Tokenizer } from '@parley/tokenizer';
+import { type ChatMessage, ChatTemplateError, type Tokenizer } from '@parley/tokenizer';
 import { ContextOverflowError, count, GenerateError, OptionError } from './errors.ts';
 import type { Settings } from './options.ts';
 
@@ -35,10 +35,11 @@ export function preparePrompt(prompt: Prompt, setting: PromptSetting): PreparedP
     const turnEnd = endOfTurn(tokenizer);
     if (turnEnd !== undefined) ending.add(turnEnd);
   }
-  for (const token of [...settings.logitBias.keys(), ...ending]) {
-    if (token >= setting.vocabSize) {
-      throw new OptionError(`token ${token} is outside this model's vocabulary of ${count(setting.vocabSize)}`, { option: 'token', value: token });
-    }
+  const named = { logitBias: [...settings.logitBias.keys()], stopTokens: settings.stopTokens, eosTokenId: settings.eosTokenId ?? [] };
+  for (const [option, ids] of Object.entries(named)) {
+    const value = ids.find((token) => token >= setting.vocabSize);
+    if (value === undefined) continue;
+    throw new OptionError(`token ${value} is outside this model's vocabulary of ${count(setting.vocabSize)}: it cannot come up`, { option, value });
   }
   return { tokens, droppedMessages, newTokens: roomFor(tokens.length, setting), ending };
 }
@@ -48,9 +49,15 @@ const tokenizerEnd = (tokenizer: Tokenizer | null): readonly number[] => (tokeni
 /** The special token that closes an assistant's turn, as the chat template writes it. */
 function endOfTurn(tokenizer: Tokenizer | null): number | undefined {
   if (tokenizer === null) return undefined;
-  const { ids, mask } = tokenizer.encodeConversation([{ role: 'user', content: 'a' }, { role: 'assistant', content: 'b' }]);
   const special = new Set(tokenizer.specialTokens.values());
-  return ids.findLast((id, i) => mask[i] === true && special.has(id));
+  try {
+    const { ids, mask } = tokenizer.encodeConversation([{ role: 'user', content: 'a' }, { role: 'assistant', content: 'b' }]);
+    return ids.findLast((id, i) => mask[i] === true && special.has(id));
+  } catch (error) {
+    // A template that rewrites earlier turns does not tell; the model's end-of-text tokens are what is left.
+    if (error instanceof ChatTemplateError) return undefined;
+    throw error;
+  }
 }
 
 function encode(prompt: Prompt, setting: PromptSetting): { tokens: readonly number[]; droppedMessages: number } {

@@ -76,6 +76,10 @@ export class Sampler {
       // With fewer than k possible tokens there is nothing to cut.
       if (top.length === topK) floor = at(logits, at(top, topK - 1));
     }
+    if (minP > 0 && topP === 1) {
+      // Saves exponentials; the exact comparison comes below.
+      floor = Math.max(floor, max + temperature * (Math.log(minP) - 1e-6));
+    }
     const ids = this.#ids;
     const weights = this.#weights;
     let candidates = 0;

@@ -1,3 +1,5 @@
+export type { Generation, GenerateEvent, GenerateResult } from '@parley/generate';
+export type { ChatMessage } from '@parley/tokenizer';
 export { TaskError, UnknownTaskError } from './errors.ts';
 export { checkOptions, type TextGenerationOptions } from './options.ts';
 export { DEFAULT_MODEL, pipeline, type PipelineOptions, type Pipelines } from './pipeline.ts';
