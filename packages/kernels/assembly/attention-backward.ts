@@ -161,7 +161,10 @@ export function attentionBackward(args: usize, chunk: u32, scratch: usize): void
 /** total (6, D) += weightsᵀ · x over rows `from` to `end`: weights (rows, 6 of TILE), x (rows, D). */
 function sumOverRows(weights: usize, x: usize, total: usize, from: usize, end: usize, wide: usize): void {
   const a = weights + from * SCORE_ROW;
-  for (let d: usize = 0; d < wide; d += PANEL_ROW) block(a, 4, SCORE_ROW, MR, x + from * wide + d, wide, end - from, total + d, wide, total + d, wide);
+  const b = x + from * wide;
+  for (let d: usize = 0; d < wide; d += PANEL_ROW) {
+    block(a, 4, SCORE_ROW, MR, b + d, wide, end - from, total + d, wide, total + d, wide);
+  }
 }
 
 /** A row's scores become probabilities and dP becomes dS, both zero past `visible`. */

@@ -87,7 +87,9 @@ export function attention(args: usize, chunk: u32, scratch: usize): void {
     let bStride = keyStride;
     let bNext = PANEL_ROW; // from 8 columns of v to the next
     if (size % NR != 0) {
-      for (let d: usize = 0; d < size; d += NR) packRows(v + keyRow + d * 4, keyStride, width, values + d * SCORE_ROW, min(NR, size - d));
+      for (let d: usize = 0; d < size; d += NR) {
+        packRows(v + keyRow + d * 4, keyStride, width, values + d * SCORE_ROW, min(NR, size - d));
+      }
       b = values;
       bStride = PANEL_ROW;
       bNext = KEYS * PANEL_ROW;

@@ -77,7 +77,9 @@ export function matmul(args: usize, chunk: u32, scratch: usize): void {
         if (n1 - n >= width) {
           const from = b + (transposeB ? n * K + k0 : k0 * N + n) * 4;
           const to = out + n * 4;
-          thinRows(M, x0, aStride, from, transposeB ? K * 4 : outStride, transposeB, kc, onto ? to : bias != 0 ? bias + n * 4 : zeros, onto ? outStride : 0, to, outStride);
+          const start = onto ? to : bias != 0 ? bias + n * 4 : zeros;
+          const bStride = (transposeB ? K : N) * 4;
+          thinRows(M, x0, aStride, from, bStride, transposeB, kc, start, onto ? outStride : 0, to, outStride);
           n += width - NR;
           continue;
         }
