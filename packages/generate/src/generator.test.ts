@@ -1,3 +1,4 @@
+/** Generation end to end on the reference backend. Over 400 lines because each test is one promise of GenerateOptions or Generator. */
 import { type Backend, Random, ReferenceBackend } from '@parley/engine';
 import type { Transformer } from '@parley/model';
 import { expect, test } from 'vitest';
