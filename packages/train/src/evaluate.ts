@@ -1,4 +1,5 @@
 /** Held-out loss and bits per byte, with no gradient. */
+import { setImmediate } from 'node:timers/promises';
 import type { Arena } from '@parley/engine';
 import { IGNORED, type LongConversations, sequentialBatches, type ShardReader } from '@parley/data';
 import type { Transformer } from '@parley/model';
@@ -51,6 +52,7 @@ export async function evaluate(model: Transformer, arena: Arena, options: Evalua
     let targets = 0;
     let bytes = 0;
     for (const batch of sequentialBatches(shards, { ...options, limit })) {
+      await setImmediate();
       options.signal?.throwIfAborted();
       arena.reset();
       const losses = model.loss({ arena, tape: null }, batch, { targets: batch.targets, scale: 1 });

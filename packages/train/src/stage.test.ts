@@ -1,4 +1,5 @@
 import { Arena, Random, ReferenceBackend } from '@parley/engine';
+import { createBackend } from '@parley/engine/node';
 import type { MicroBatch } from '@parley/data';
 import { llamaConfig, Transformer } from '@parley/model';
 import { expect, test } from 'vitest';
@@ -24,8 +25,8 @@ async function gradients(model: Transformer): Promise<Float32Array[]> {
   return all;
 }
 
-test('a training step allocates no backend memory once warm', async () => {
-  await using backend = new ReferenceBackend();
+test.each(['reference', 'wasm'] as const)('a training step allocates no backend memory once warm: %s', async (name) => {
+  await using backend = await createBackend({ backend: name });
   const random = new Random(3);
   using model = Transformer.initialize(backend, config, random);
   using optimizer = new AdamW(model, { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clip: 1 });

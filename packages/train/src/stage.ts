@@ -1,4 +1,5 @@
 /** One stage of training: batches in, gradients, updates, measurements and checkpoints out. The loop itself. */
+import { setImmediate } from 'node:timers/promises';
 import { Arena, Tape } from '@parley/engine';
 import { type Loader, type LongConversations, type MicroBatch, type ShardReader } from '@parley/data';
 import type { Transformer } from '@parley/model';
@@ -106,6 +107,8 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
   };
 
   while (step < steps) {
+    // Backends may answer within the same turn of the event loop: without this, no signal and no timer would get its turn.
+    await setImmediate();
     if (signal?.aborted === true) {
       await checkpoint();
       return { summary: summarize(options, { step, tokens, heldOut }), step, ended: 'aborted' };
