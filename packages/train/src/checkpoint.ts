@@ -18,6 +18,8 @@ export interface CheckpointState {
   readonly version: number;
   /** Of everything that decides the run's bits: a checkpoint continues only its own recipe. */
   readonly recipe: string;
+  /** The manifest's key: a checkpoint continues only on the data, tokens and all, that it was made with. */
+  readonly data?: string;
   /** Index of the stage in the recipe, and its name. */
   readonly stage: number;
   readonly stageName: string;

@@ -1,5 +1,4 @@
-/** The end of a run: a model folder as Hugging Face has it, with a card that says what was measured, and the loss curve. */
-import { existsSync } from 'node:fs';
+/** The end of a run: a model folder as Hugging Face has it, with a card that says what was measured. */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Manifest } from '@parley/data';
@@ -8,9 +7,7 @@ import { saveModel } from '@parley/model/node';
 import type { Tokenizer } from '@parley/tokenizer';
 import { saveTokenizer } from '@parley/tokenizer/node';
 import { modelCard } from './card.ts';
-import { lossCurve } from './chart.ts';
 import type { StageSummary } from './checkpoint.ts';
-import { readMetrics } from './metrics.ts';
 import type { Recipe } from './recipe.ts';
 
 export interface ExportOptions {
@@ -21,17 +18,12 @@ export interface ExportOptions {
   readonly results: readonly StageSummary[];
   /** The model folder; one that is there is replaced as a whole. */
   readonly target: string;
-  readonly runFolder: string;
   /** What trained it, for the card. */
   readonly backend: string;
 }
 
 export async function exportModel(options: ExportOptions): Promise<void> {
-  const { model, tokenizer, recipe, target, runFolder } = options;
-  const metrics = join(runFolder, 'metrics.jsonl');
-  if (existsSync(metrics)) {
-    await writeFile(join(runFolder, 'loss-curve.svg'), lossCurve(readMetrics(metrics), recipe.title ?? recipe.name));
-  }
+  const { model, tokenizer, recipe, target } = options;
   const work = `${target}.${process.pid}.tmp`;
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });

@@ -96,6 +96,11 @@ test('an aborted run ends with a checkpoint, says so, and resumes to the same bi
   const changed = parseRecipe(TINY_RECIPE.replace('learning_rate: 0.01', 'learning_rate: 0.02'));
   await expect(run({ recipe: changed, folder, output, backend, resume: true })).rejects.toThrow(CheckpointError);
 
+  const chats = readFileSync(join(folder, 'chats.jsonl'), 'utf8');
+  writeFileSync(join(folder, 'chats.jsonl'), chats.slice(0, chats.lastIndexOf('\n')));
+  await expect(run({ recipe, folder, output, backend, resume: true })).rejects.toThrow(/texts or the tokenizer have changed/);
+  writeFileSync(join(folder, 'chats.jsonl'), chats);
+
   await run({ recipe, folder, text, output, backend, resume: true });
   expect((await outcome(output)).weights).toBe((await outcome(join(folder, 'whole'))).weights);
 });
@@ -128,4 +133,18 @@ test('a loss that is no number stops the run, names step and remedy, and keeps t
   await expect(running).rejects.toThrow(DivergenceError);
   await expect(running).rejects.toThrow(/diverged at step \d+: loss .* lower learning_rate/);
   expect((await listCheckpoints(join(output, 'checkpoints'))).length).toBeGreaterThan(0);
+});
+
+test('before the first checkpoint a changed recipe is followed, its tokenizer included', async () => {
+  await using backend = new ReferenceBackend();
+  const output = join(folder, 'changed');
+  const abort = new AbortController();
+  const onEvent = (event: TrainEvent): void => {
+    if (event.type === 'prepare') abort.abort();
+  };
+  const first = parseRecipe(TINY_RECIPE);
+  await expect(run({ recipe: first, folder, output, backend, signal: abort.signal, onEvent })).rejects.toThrow(/abort/i);
+  expect((await loadTokenizer(join(output, 'tokenizer'))).vocabSize).toBe(280);
+  await run({ recipe: parseRecipe(TINY_RECIPE.replace('vocab_size: 280', 'vocab_size: 270')), folder, output, backend, maxSteps: 1 });
+  expect((await loadTokenizer(join(output, 'model'))).vocabSize).toBe(270);
 });

@@ -20,7 +20,8 @@ import { type Checkpoint, listCheckpoints, type StageSummary } from './checkpoin
 import { CheckpointError, TrainError } from './errors.ts';
 import type { TrainEvent } from './events.ts';
 import { exportModel } from './export.ts';
-import { MetricsFile } from './metrics.ts';
+import { lossCurve } from './chart.ts';
+import { MetricsFile, readMetrics } from './metrics.ts';
 import { measurePeak } from './peak.ts';
 import { microRows, modelConfig, planStage, sourceSpecs, stageLoss, stageMixture } from './plan.ts';
 import type { Recipe, RecipeStage } from './recipe.ts';
@@ -73,12 +74,18 @@ export async function run(options: RunOptions): Promise<RunResult> {
 
   const specs = sourceSpecs(recipe, folder);
   const base = typeof recipe.model === 'object' && recipe.model.from !== undefined ? await resolveModel(modelPath(recipe.model.from, folder)) : null;
-  const tokenizer = await prepareTokenizer({ recipe, folder, specs, base, target: join(output, 'tokenizer'), onEvent, signal });
+  const tokenizer = await prepareTokenizer({ recipe, folder, specs, base, target: join(output, 'tokenizer'), begun: latest !== undefined, onEvent, signal });
   const dataFolder = join(output, 'data');
   const prepared = await prepare({
     sources: specs, tokenizer, folder: dataFolder, heldOut: recipe.data.held_out, deduplicate: recipe.data.deduplicate,
     clean: recipe.data.clean, signal, onProgress: (progress) => onEvent({ type: 'prepare', ...progress }),
   });
+  if (latest?.state.data !== undefined && latest.state.data !== prepared.manifest.key) {
+    throw new CheckpointError(
+      `the texts or the tokenizer have changed since the run in ${output} began, so going on would mix two data sets: ` +
+        'put them back, or start a new run under another name',
+    );
+  }
   for (const source of prepared.manifest.sources) onEvent({ type: 'note', text: describeSource(source) });
 
   using model = base === null
@@ -107,7 +114,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     using data = openStage(dataFolder, prepared.manifest, stage, { recipe, contextLength: stage.context ?? model.config.contextLength });
     const plan = planStage({
       recipe, stage, index, model: model.config, mixtureTokens: data.epochTokens, maxSteps: options.maxSteps,
-      steps: await stageSteps(stage, { output, from, model, data, onEvent }),
+      steps: await stageSteps(stage, { output, hash, from, model, data, onEvent }),
     });
     const epochs = Object.fromEntries(data.mixture.map(({ source, weight, tokens }) => {
       const whole = data.mixture.reduce((sum, entry) => sum + entry.weight, 0);
@@ -127,18 +134,23 @@ export async function run(options: RunOptions): Promise<RunResult> {
     }
     const result: StageResult = await trainStage({
       plan, model, loader: data.loader, heldOut: data.heldOut, tokenBytes, turnStart: prepared.manifest.turnStart, padding: prepared.manifest.padding,
-      checkpoints: { folder: checkpointFolder, recipe: hash }, results, from, peakGflops,
+      checkpoints: { folder: checkpointFolder, recipe: hash, data: prepared.manifest.key }, results, from, peakGflops,
       seed: stageSeed(recipe, stage, index), sample: options.sample?.(tokenizer), record: (line) => metrics.append(line), onEvent, signal,
     });
     results.push(result.summary);
-    if (result.ended === 'aborted') return { ended: 'aborted', runFolder: output, modelFolder: null, stages: results };
-    onEvent({ type: 'stage-end', summary: result.summary });
+    if (result.ended === 'finished') {
+      onEvent({ type: 'stage-end', summary: result.summary });
+      continue;
+    }
+    await writeLossCurve(output, recipe);
+    return { ended: 'aborted', runFolder: output, modelFolder: null, stages: results };
   }
   // A trial run does not take a finished model's place.
   const trial = options.maxSteps !== undefined || recipe.export.path === undefined;
   const modelFolder = trial ? join(output, 'model') : resolve(folder, recipe.export.path ?? '');
+  await writeLossCurve(output, recipe);
   await exportModel({
-    model, tokenizer, recipe, manifest: prepared.manifest, results, target: modelFolder, runFolder: output, backend: backend.description,
+    model, tokenizer, recipe, manifest: prepared.manifest, results, target: modelFolder, backend: backend.description,
   });
   onEvent({ type: 'export', folder: modelFolder });
   return { ended: 'finished', runFolder: output, modelFolder, stages: results };
@@ -211,12 +223,13 @@ function openStage(folder: string, manifest: Manifest, stage: RecipeStage, place
  */
 async function stageSteps(
   stage: RecipeStage,
-  place: { output: string; from: Checkpoint | undefined; model: Transformer; data: OpenStage; onEvent: (event: TrainEvent) => void },
+  place: { output: string; hash: string; from: Checkpoint | undefined; model: Transformer; data: OpenStage; onEvent: (event: TrainEvent) => void },
 ): Promise<number | null> {
   if (place.from !== undefined) return place.from.state.steps;
   if (stage.minutes === undefined) return null;
   const path = join(place.output, 'lengths.json');
-  const known = existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as Record<string, number>) : {};
+  const file = existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as { recipe: string; steps: Record<string, number> }) : null;
+  const known = file?.recipe === place.hash ? file.steps : {};
   const kept = known[stage.name];
   if (kept !== undefined) return kept;
   const before = place.data.loader.place;
@@ -227,9 +240,15 @@ async function stageSteps(
   const steps = Math.max(20, Math.min(most, Math.round((stage.minutes * 60) / seconds)));
   place.onEvent({ type: 'estimate', stage: stage.name, steps, seconds: steps * seconds });
   const work = `${path}.tmp`;
-  await writeFile(work, JSON.stringify({ ...known, [stage.name]: steps }));
+  await writeFile(work, JSON.stringify({ recipe: place.hash, steps: { ...known, [stage.name]: steps } }));
   await rename(work, path);
   return steps;
+}
+
+/** loss-curve.svg of what the run has measured so far. */
+async function writeLossCurve(output: string, recipe: Recipe): Promise<void> {
+  const metrics = join(output, 'metrics.jsonl');
+  if (existsSync(metrics)) await writeFile(join(output, 'loss-curve.svg'), lossCurve(readMetrics(metrics), recipe.title ?? recipe.name));
 }
 
 const modelPath = (from: string, folder: string): string => (/^[./]/.test(from) ? resolve(folder, from) : from);

@@ -1,6 +1,7 @@
 /** The tokenizer of a run: read from where the recipe says, or trained on a sample of its sources. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Conversation, emptyCounts, plainText, readSource, type SourceSpec, type TextDocument } from '@parley/data';
 import { CHATML_TEMPLATE, PARLEY_SPECIAL_TOKENS, type Tokenizer, trainTokenizer } from '@parley/tokenizer';
@@ -16,15 +17,23 @@ export interface VocabularyOptions {
   readonly specs: readonly SourceSpec[];
   /** The folder of the model the run starts from, which brings its own. */
   readonly base: string | null;
-  /** The folder it is kept in; a tokenizer that is there already is taken. */
+  /** The folder it is kept in. One that is there already, made by the same settings, is taken. */
   readonly target: string;
+  /** Whether the run has a checkpoint: then its tokenizer is what it is. */
+  readonly begun: boolean;
   readonly onEvent: (event: TrainEvent) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
 export async function prepareTokenizer(options: VocabularyOptions): Promise<Tokenizer> {
   const { recipe, base, target } = options;
-  if (existsSync(target)) return loadTokenizer(target);
+  const keyFile = `${target}.key`;
+  const key = settingsKey(options);
+  if (existsSync(target)) {
+    const made = options.begun ? key : await readFile(keyFile, 'utf8').catch(() => null);
+    if (made === key) return loadTokenizer(target);
+    await rm(target, { recursive: true });
+  }
   const wanted = recipe.tokenizer;
   let tokenizer: Tokenizer;
   if (base !== null) {
@@ -51,8 +60,15 @@ export async function prepareTokenizer(options: VocabularyOptions): Promise<Toke
   const work = `${target}.${process.pid}.tmp`;
   await rm(work, { recursive: true, force: true });
   await saveTokenizer(tokenizer, work);
+  await writeFile(keyFile, key);
   await rename(work, target);
   return tokenizer;
+}
+
+/** Of what the vocabulary depends on, as far as the recipe says it; the files themselves are the manifest's matter. */
+function settingsKey({ recipe, base, specs }: VocabularyOptions): string {
+  const { clean, deduplicate } = recipe.data;
+  return createHash('sha256').update(JSON.stringify({ tokenizer: recipe.tokenizer, base, clean, deduplicate, sources: specs.map((spec) => ({ ...spec, exclude: spec.exclude?.map(String) })) })).digest('hex');
 }
 
 /**
