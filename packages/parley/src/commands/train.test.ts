@@ -79,7 +79,7 @@ test.each([
   [['train', 'nowhere'], 2, /there is no nowhere/],
   [['train', 'small.yaml', '--minutes', '3'], 2, /--minutes is for training on your own texts/],
   [['train', 'letters', '--minutes', 'soon'], 2, /a number above 0/],
-  [['train', 'nowhere.yaml'], 1, /nowhere\.yaml: there is no such recipe/],
+  [['train', 'nowhere.yaml'], 2, /nowhere\.yaml: there is no such recipe/],
   [['data', 'inspect', 'nowhere'], 1, /nowhere: there is no such file or folder/],
   [['data', 'prepare', 'letters'], 2, /--tokenizer/],
 ] as const)('parley %j ends with status %i and says why', async (args, status, message) => {

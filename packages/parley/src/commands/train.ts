@@ -81,6 +81,7 @@ async function train(target: string, flags: TrainFlags): Promise<RunResult> {
       printer.say(`Stopped before the first step. Go on with: parley train ${target}`);
       return { ended: 'aborted', runFolder: '', modelFolder: null, stages: [] };
     }
+    if (error instanceof training.RecipeError) throw new UsageError(error.message, { cause: error.cause });
     throw error;
   } finally {
     printer.close();
