@@ -92,13 +92,14 @@ export class AddedTokenMatcher {
     let open = 0; // where the text not yet in a segment begins
     let searched = 0; // no match may begin before this
     for (const { index, length, token } of this.starts(text)) {
-      if (index < searched || index < open) continue;
+      if (index < searched) continue;
       let start = index;
       let end = index + length;
       searched = end;
       if (token.singleWord && (ENDS_IN_WORD.test(text.slice(Math.max(0, start - 2), start)) || STARTS_WITH_WORD.test(text.slice(end, end + 2)))) {
         continue;
       }
+      // White space that the token before has taken can be a token too: Hugging Face's library gives both, and so do we.
       if (token.lstrip) while (start > open && WHITE_SPACE.test(text.charAt(start - 1))) start--;
       if (token.rstrip) while (end < text.length && WHITE_SPACE.test(text.charAt(end))) end++;
       if (start > open) segments.push({ id: -1, start: open, end: start });

@@ -71,7 +71,6 @@ export class Tokenizer {
   readonly #config: TokenizerConfig;
   readonly #ids: ReadonlyMap<string, number>;
   readonly #tokens: readonly (string | undefined)[];
-  readonly #addedIds: ReadonlySet<number>;
   readonly #specialIds: ReadonlySet<number>;
   readonly #normalizer: Normalizer | undefined;
   readonly #preTokenizer: PreTokenizer;
@@ -149,7 +148,6 @@ export class Tokenizer {
     this.#tokens = tokens;
     this.vocabSize = tokens.length;
     this.addedTokens = [...added.values()].sort((a, b) => a.id - b.id);
-    this.#addedIds = new Set(this.addedTokens.map(({ id }) => id));
     const special = this.addedTokens.filter((token) => token.special);
     this.specialTokens = new Map(special.map(({ content, id }) => [content, id]));
     this.#specialIds = new Set(this.specialTokens.values());
@@ -212,7 +210,8 @@ export class Tokenizer {
     if (token === undefined) {
       throw new TokenizerError(`${id} is not the id of a token: ids of this vocabulary are whole numbers from 0 to ${this.vocabSize - 1}`);
     }
-    const bytes = (this.#addedIds.has(id) ? undefined : tokenToBytes(token)) ?? new TextEncoder().encode(token);
+    // A token of the vocabulary is bytes; one that was only added is text, as is one that no bytes could have made.
+    const bytes = (this.#model.vocabulary.has(token) ? tokenToBytes(token) : undefined) ?? new TextEncoder().encode(token);
     this.#bytes[id] = bytes;
     return bytes;
   }

@@ -2,12 +2,12 @@
  * How often each word occurs in a stream of documents, in bounded memory.
  *
  * While the table has room the counts are exact. When it is full it is thinned by threshold sampling (Duffield, Lund &
- * Thorup, 2007): with the smallest threshold T that halves it, a word counted c < T times stays with probability c/T
- * and then counts as T; words counted T times or more stay as they are. The expected count of every word, and so of
- * every pair within words, remains its true count, and no error is larger than T a word. Simply dropping rare words
- * would instead erase text whose "words" seldom repeat, like Chinese clauses.
+ * Thorup, 2007): with a threshold T, a power of two that grows until the table is half empty, a word counted c < T times
+ * stays with probability c/T and then counts as T; words counted T times or more stay as they are. The expected count of
+ * every word, and so of every pair within words, remains its true count. Simply dropping rare words would instead erase
+ * text whose "words" seldom repeat, like Chinese clauses.
  *
- * The draw is a hash of the word, so the same documents in the same order give the same counts on every machine.
+ * The draw is a hash of the word and the round, so the same documents in the same order give the same counts anywhere.
  */
 import type { Scanner } from './scanners.ts';
 import { at } from './unchecked.ts';
@@ -21,6 +21,8 @@ export class WordCounts {
   readonly #scanner: Scanner;
   #counts = new Float64Array(1 << 10);
   #threshold = 1;
+  /** How often words have been drawn; no two draws of a word are the same. */
+  #rounds = 0;
 
   constructor(scanner: Scanner, limits: { words: number; units: number }) {
     this.#scanner = scanner;
@@ -69,23 +71,21 @@ export class WordCounts {
     this.#counts[word] = at(this.#counts, word) + 1;
   }
 
-  /** Halves the table, with thresholds of powers of two. */
+  /** Halves the table: again with the last threshold, which new words have not met, then with twice that as often as it takes. */
   #thin(): void {
     const words = this.table.size / 2;
     const units = this.table.units / 2;
     const counts = this.#counts;
-    while (this.table.size > words || this.table.units > units) {
-      const threshold = this.#threshold * 2;
+    for (let threshold = Math.max(this.#threshold, 2); this.table.size > words || this.table.units > units; threshold *= 2) {
       this.#threshold = threshold;
+      const round = ++this.#rounds;
       this.table.retain((word, renumbered) => {
         const count = at(counts, word);
         if (count >= threshold) {
           counts[renumbered] = count;
           return true;
         }
-        // Each threshold reads other bits of the hash's mix with it, so that draws are independent of one another.
-        const draw = (Math.imul(this.table.hash(word) ^ Math.imul(threshold, 0x9e3779b1), 0x85ebca6b) >>> 0) / 0x100000000;
-        if (draw * threshold >= count) return false;
+        if ((this.table.draw(word, round) / 0x100000000) * threshold >= count) return false;
         counts[renumbered] = threshold;
         return true;
       });

@@ -70,11 +70,13 @@ export class WordTable {
     return text;
   }
 
-  /** A well-mixed hash of a word, the same wherever and whenever. */
-  hash(word: number): number {
-    let hash = at(this.#hashes, word);
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  /** A number in 0…2³²−1 that looks random, the same for the same word and salt wherever and whenever. */
+  draw(word: number, salt: number): number {
+    let hash = at(this.#hashes, word) ^ Math.imul(salt, 0x9e3779b1);
+    for (let round = 0; round < 2; round++) {
+      hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+      hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+    }
     return (hash ^ (hash >>> 16)) >>> 0;
   }
 
