@@ -36,7 +36,7 @@ export function lossCurve(metrics: readonly Metrics[], title: string): string {
   const parts = panels.filter((panel) => panel.lines.some((line) => line.points.length > 0)).map((panel) => drawPanel(panel, toX, total));
   const borders = stages.slice(1).map((stage) => {
     const at = toX(offset.get(stage) ?? 0).toFixed(1);
-    return `<path d="M${at} 56V674" stroke="#888" stroke-dasharray="4 4"/><text x="${Number(at) + 5}" y="70" fill="#555">${escape(stage)}</text>`;
+    return `<path d="M${at} 56V674" stroke="#888" stroke-dasharray="4 4"/><text x="${Number(at) + 5}" y="348" fill="#555">${escape(stage)}</text>`;
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} 724" width="${WIDTH}" height="724" font-family="system-ui, sans-serif" font-size="12">`,
