@@ -28,14 +28,15 @@ test.each([1, 2, 3, 4])('random bytes, in pieces of any length, give what TextDe
 });
 
 test('every sequence of two bytes, and each with a continuation after it, is decoded as TextDecoder does', () => {
+  const different: string[] = [];
   for (let first = 0; first < 256; first++) {
     for (let second = 0; second < 256; second++) {
       for (const bytes of [Uint8Array.of(first, second), Uint8Array.of(first, second, 0x80), Uint8Array.of(first, second, 0x80, 0x80)]) {
-        const text = stream(bytes, () => 1).text;
-        if (text !== whole(bytes)) expect(text, `bytes ${bytes.join(' ')}`).toBe(whole(bytes));
+        if (stream(bytes, () => 1).text !== whole(bytes)) different.push(bytes.join(' '));
       }
     }
   }
+  expect(different).toEqual([]);
 });
 
 test.each([5, 6])('valid text comes back in whole characters, seed %i', (seed) => {

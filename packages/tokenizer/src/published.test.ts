@@ -25,11 +25,9 @@ async function oracle(name: PublishedName): Promise<(text: string) => number[]> 
 function expectEqual(tokenizer: Tokenizer, text: string, expected: readonly number[]): void {
   const ids = tokenizer.encode(text);
   const at = ids.findIndex((id, i) => id !== expected[i]);
-  if (at >= 0 || ids.length !== expected.length) {
-    const place = at < 0 ? Math.min(ids.length, expected.length) : at;
-    const context = tokenizer.decode(ids.slice(Math.max(0, place - 5), place + 5));
-    expect({ context, ids: ids.slice(place, place + 5) }).toEqual({ context, ids: expected.slice(place, place + 5) });
-  }
+  const place = at < 0 ? Math.min(ids.length, expected.length) : at;
+  const context = tokenizer.decode(ids.slice(Math.max(0, place - 5), place + 5));
+  expect(ids.slice(place, place + 5), `at ${JSON.stringify(context)}`).toEqual(expected.slice(place, place + 5));
   expect(tokenizer.decode(ids)).toBe(text.toWellFormed());
 }
 

@@ -3,7 +3,7 @@ import { BYTES_IN_TOKEN_ORDER, byteToCharacter } from './byte-alphabet.ts';
 import { translatePattern } from './pattern.ts';
 import { GPT2_PATTERN, GPT4_PATTERN, gpt4Scanner } from './scanners.ts';
 import { nastyText, numbers } from './testing/corpus.ts';
-import { Tokenizer } from './tokenizer.ts';
+import type { Tokenizer } from './tokenizer.ts';
 import { trainTokenizer, type TrainProgress } from './train.ts';
 import { WordCounts } from './word-counts.ts';
 
@@ -143,13 +143,15 @@ test('a full table is thinned: within its bounds, frequent words close to their 
   expect(counts.threshold).toBeGreaterThan(1);
   let sum = 0;
   let rareSum = 0;
+  let worst = 0;
   for (let word = 0; word < counts.table.size; word++) {
     const text = counts.table.word(word);
     if (text === '\n') continue;
     sum += counts.count(word);
     if (text.startsWith('r')) rareSum += counts.count(word);
-    else expect(Math.abs(counts.count(word) - (exact.get(text) ?? 0))).toBeLessThanOrEqual(counts.threshold);
+    else worst = Math.max(worst, Math.abs(counts.count(word) - (exact.get(text) ?? 0)));
   }
+  expect(worst).toBeLessThanOrEqual(counts.threshold);
   // The text whose words never repeat keeps its weight: dropping rare words would leave almost nothing of it.
   expect(Math.abs(rareSum / rare - 1)).toBeLessThan(0.06);
   expect(Math.abs(sum / total - 1)).toBeLessThan(0.06);

@@ -56,6 +56,6 @@ test('a file that cannot be written is an error, and what was there stays', asyn
   const tokenizer = await trainTokenizer(['hello'], { vocabSize: 259 });
   await saveTokenizer(tokenizer, folder);
   const before = await readFile(join(folder, 'tokenizer.json'), 'utf8');
-  await expect(saveTokenizer(tokenizer, join(folder, 'tokenizer.json'))).rejects.toThrow();
+  await expect(saveTokenizer(tokenizer, join(folder, 'tokenizer.json'))).rejects.toThrow('tokenizer.json');
   expect(await readFile(join(folder, 'tokenizer.json'), 'utf8')).toBe(before);
 });
