@@ -3,11 +3,11 @@
  * under another name, synced and renamed, so whatever has its final name is whole. What a step computes depends on nothing
  * outside it and the data: a run that continues from one gives the same bits as one that never stopped.
  */
-import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Tensor } from '@parley/engine';
 import type { LoaderPlace } from '@parley/data';
+import type { Tensor } from '@parley/engine';
+import { writeAtomic } from '@parley/model/node';
 import { CheckpointError } from './errors.ts';
 import { readTensors, writeTensors } from './tensor-file.ts';
 
@@ -51,32 +51,35 @@ export interface Checkpoint {
   readonly state: CheckpointState;
 }
 
+/** What a checkpoint holds beside its state, by name. */
+export interface CheckpointTensors {
+  readonly weights: ReadonlyMap<string, Tensor>;
+  readonly moments: ReadonlyMap<string, Tensor>;
+}
+
+const fileName = (kind: keyof CheckpointTensors): string => `${{ weights: 'weights', moments: 'optimizer' }[kind]}.safetensors`;
+
+/** Adds a checkpoint to `folder`; one of the same stage and step is replaced. */
 export async function saveCheckpoint(
-  folder: string, state: Omit<CheckpointState, 'version'>, tensors: { weights: ReadonlyMap<string, Tensor>; moments: ReadonlyMap<string, Tensor> },
+  folder: string, state: Omit<CheckpointState, 'version'>, tensors: CheckpointTensors,
 ): Promise<Checkpoint> {
   const name = `${String(state.stage + 1).padStart(2, '0')}-${state.stageName}-${String(state.step).padStart(8, '0')}`;
   const work = join(folder, `${WORK}${name}`);
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
-  await writeTensors(join(work, 'weights.safetensors'), tensors.weights);
-  await writeTensors(join(work, 'optimizer.safetensors'), tensors.moments);
+  await writeTensors(join(work, fileName('weights')), tensors.weights);
+  await writeTensors(join(work, fileName('moments')), tensors.moments);
   const full: CheckpointState = { version: VERSION, ...state };
-  const file = await open(join(work, 'state.json'), 'w');
-  try {
-    await file.writeFile(`${JSON.stringify(full, null, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  syncFolder(work);
+  await writeAtomic(join(work, 'state.json'), [Buffer.from(`${JSON.stringify(full, null, 2)}\n`)]);
+  await syncFolder(work);
   const final = join(folder, name);
   await rm(final, { recursive: true, force: true });
   await rename(work, final);
-  syncFolder(folder);
+  await syncFolder(folder);
   return { folder: final, state: full };
 }
 
-/** All whole checkpoints, oldest first. What a kill left half-written is removed. */
+/** All whole checkpoints, oldest first. What a kill left half-written is removed. Throws CheckpointError for a damaged one. */
 export async function listCheckpoints(folder: string): Promise<Checkpoint[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
@@ -89,9 +92,12 @@ export async function listCheckpoints(folder: string): Promise<Checkpoint[]> {
       await rm(path, { recursive: true, force: true });
       continue;
     }
-    const text = await readFile(join(path, 'state.json'), 'utf8').catch(() => null);
+    const text = await readFile(join(path, 'state.json'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null; // Something else that lies here.
+      throw error;
+    });
     if (text === null) continue;
-    const state = JSON.parse(text) as CheckpointState;
+    const state = parseState(text, path);
     if (state.version !== VERSION) throw new CheckpointError(`${path} has version ${state.version}, this Parley reads ${VERSION}: start a new run`);
     checkpoints.push({ folder: path, state });
   }
@@ -104,18 +110,26 @@ export async function pruneCheckpoints(folder: string, keep: number): Promise<vo
   for (const { folder: old } of checkpoints.slice(0, Math.max(0, checkpoints.length - keep))) await rm(old, { recursive: true, force: true });
 }
 
-/** Reads a checkpoint's tensors into those given; each map may be left out. */
-export function restore(checkpoint: Checkpoint, tensors: { weights?: ReadonlyMap<string, Tensor>; moments?: ReadonlyMap<string, Tensor> }): void {
-  if (tensors.weights !== undefined) readTensors(join(checkpoint.folder, 'weights.safetensors'), tensors.weights);
-  if (tensors.moments !== undefined) readTensors(join(checkpoint.folder, 'optimizer.safetensors'), tensors.moments);
+/** Reads a checkpoint's tensors into those given. Throws CheckpointError where they do not fit. */
+export async function restore(checkpoint: Checkpoint, tensors: CheckpointTensors): Promise<void> {
+  for (const kind of ['weights', 'moments'] as const) await readTensors(join(checkpoint.folder, fileName(kind)), tensors[kind]);
 }
 
-function syncFolder(path: string): void {
-  if (process.platform === 'win32') return; // Windows has no handle of a folder to sync.
-  const fd = openSync(path, 'r');
+function parseState(text: string, folder: string): CheckpointState {
   try {
-    fsyncSync(fd);
+    return JSON.parse(text) as CheckpointState;
+  } catch (cause) {
+    throw new CheckpointError(`${join(folder, 'state.json')} is damaged: remove its folder, and the run goes on from the checkpoint before`, { cause });
+  }
+}
+
+/** Makes the names in a folder as durable as the files. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return; // Windows has no handle of a folder to sync.
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
   } finally {
-    closeSync(fd);
+    await handle.close();
   }
 }
