@@ -13,7 +13,9 @@ export type TrainEvent =
   | { readonly type: 'estimate'; readonly stage: string; readonly steps: number; readonly seconds: number }
   | {
     readonly type: 'stage'; readonly stage: string; readonly steps: number; readonly step: number; readonly tokensPerStep: number;
-    readonly parameters: number; readonly peakGflops: number;
+    readonly parameters: number;
+    /** The machine's best rate of matrix products so far, GFLOP/s. */
+    readonly peakGflops: number;
     /** Passes over each source that the whole stage makes. */
     readonly epochs: Readonly<Record<string, number>>;
   }

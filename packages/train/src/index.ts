@@ -7,7 +7,7 @@ export type { TrainEvent } from './events.ts';
 export { type HeldOutMetrics, type Metrics, readMetrics, type SampleMetrics, type StepMetrics } from './metrics.ts';
 export { AdamW, type AdamWSettings } from './optimizer.ts';
 export { type OwnText, ownTextRecipe, type OwnTextOptions, surveyTexts } from './own-text.ts';
-export { measurePeak, trainingFlops } from './peak.ts';
+export { Peak, trainingFlops, type TrainingWork } from './peak.ts';
 export { modelConfig, sourceSpecs } from './plan.ts';
 export { checkRecipe, type LoadedRecipe, loadRecipe, parseRecipe, type Recipe, type RecipeInput, type RecipeSource, type RecipeStage } from './recipe.ts';
 export { recipeHash, run, runFolder, type RunOptions, type RunResult } from './run.ts';

@@ -12,6 +12,7 @@ export interface StepMetrics {
   readonly learning_rate: number;
   /** Before clipping. */
   readonly gradient_norm: number;
+  /** peak_share: of the best rate seen on this machine so far, 0 to 1 (see Peak). */
   readonly timing: { readonly ms: number; readonly tokens_per_second: number; readonly peak_share: number };
 }
 

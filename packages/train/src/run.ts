@@ -22,7 +22,7 @@ import type { TrainEvent } from './events.ts';
 import { exportModel } from './export.ts';
 import { lossCurve } from './chart.ts';
 import { MetricsFile, readMetrics } from './metrics.ts';
-import { measurePeak } from './peak.ts';
+import { Peak } from './peak.ts';
 import { microRows, modelConfig, planStage, sourceSpecs, stageLoss, stageMixture } from './plan.ts';
 import type { Recipe, RecipeStage } from './recipe.ts';
 import { estimateStepSeconds, type Sampler, type StageResult, trainStage } from './stage.ts';
@@ -96,7 +96,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   }
   const tokenBytes = tokenByteLengths(tokenizer);
   const metrics = new MetricsFile(join(output, 'metrics.jsonl'));
-  const peakGflops = await measurePeak(backend);
+  const peak = await Peak.measure(backend);
   const results: StageSummary[] = [];
   if (latest !== undefined) {
     const finished = recipe.stages.slice(0, latest.state.stage).map((stage) => stage.name);
@@ -122,7 +122,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     }));
     onEvent({
       type: 'stage', stage: stage.name, steps: plan.schedule.steps, step: from?.state.step ?? 0, tokensPerStep: stage.batch_tokens,
-      parameters: parameterCount(model.config), peakGflops, epochs,
+      parameters: parameterCount(model.config), peakGflops: peak.gflops, epochs,
     });
     for (const { name, report } of data.loader.sources) {
       if (report.longConversations === 0 && report.tooShort === 0) continue;
@@ -134,7 +134,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     }
     const result: StageResult = await trainStage({
       plan, model, loader: data.loader, heldOut: data.heldOut, tokenBytes, turnStart: prepared.manifest.turnStart, padding: prepared.manifest.padding,
-      checkpoints: { folder: checkpointFolder, recipe: hash, data: prepared.manifest.key }, results, from, peakGflops,
+      checkpoints: { folder: checkpointFolder, recipe: hash, data: prepared.manifest.key }, results, from, peak,
       seed: stageSeed(recipe, stage, index), sample: options.sample?.(tokenizer), record: (line) => metrics.append(line), onEvent, signal,
     });
     results.push(result.summary);

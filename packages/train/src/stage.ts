@@ -1,7 +1,7 @@
 /** One stage of training: batches in, gradients, updates, measurements and checkpoints out. The loop itself. */
 import { setImmediate } from 'node:timers/promises';
 import { Arena, Tape } from '@parley/engine';
-import { type Loader, type LongConversations, type MicroBatch, type ShardReader } from '@parley/data';
+import { IGNORED, type Loader, type LongConversations, type MicroBatch, type ShardReader } from '@parley/data';
 import type { Transformer } from '@parley/model';
 import { type Checkpoint, pruneCheckpoints, restore, saveCheckpoint, type StageSummary } from './checkpoint.ts';
 import { DivergenceError } from './errors.ts';
@@ -9,7 +9,7 @@ import { evaluate } from './evaluate.ts';
 import type { TrainEvent } from './events.ts';
 import type { HeldOutMetrics, Metrics } from './metrics.ts';
 import { AdamW, type AdamWSettings } from './optimizer.ts';
-import { trainingFlops } from './peak.ts';
+import { type Peak, trainingFlops, type TrainingWork } from './peak.ts';
 import { learningRate, type Schedule } from './schedule.ts';
 
 export interface StagePlan {
@@ -52,7 +52,8 @@ export interface StageOptions {
   readonly results: readonly StageSummary[];
   /** To continue from: a checkpoint of this stage. */
   readonly from?: Checkpoint | undefined;
-  readonly peakGflops: number;
+  /** What speed is compared with; steps that are faster raise it. */
+  readonly peak: Peak;
   readonly seed: number;
   readonly sample?: Sampler | undefined;
   readonly record: (metrics: Metrics) => void;
@@ -80,14 +81,13 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
   let checkpointed = -1;
   if (options.from !== undefined) {
     const { state } = options.from;
-    restore(options.from, { weights: model.parameters, moments: optimizer.moments });
+    await restore(options.from, { weights: model.parameters, moments: optimizer.moments });
     loader.seek(state.loader);
     ({ step, tokens } = state);
     optimizer.step = step;
     checkpointed = step;
     heldOut = fromSummary(state.results.find((result) => result.stage === plan.name), step, tokens);
   }
-  const flops = trainingFlops(model.config, plan.contextLength);
   const speed = new SpeedMeter();
   const losses = new Float32Array(plan.rows);
 
@@ -132,17 +132,16 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
     step++;
     const rate = learningRate(plan.schedule, step);
     optimizer.update(rate, gradientNorm);
-    const used = batches.reduce((sum, batch) => sum + realTokens(batch), 0);
-    tokens += used;
+    const work = workOf(batches);
+    tokens += work.tokens;
 
     const ms = performance.now() - started;
-    const tokensPerSecond = (used / ms) * 1000;
     speed.add(ms);
     const line = {
       type: 'step', stage: plan.name, step, tokens, loss, learning_rate: rate, gradient_norm: gradientNorm,
       timing: {
-        ms: round(ms, 1), tokens_per_second: round(tokensPerSecond, 1),
-        peak_share: round((flops * tokensPerSecond) / 1e9 / options.peakGflops, 4),
+        ms: round(ms, 1), tokens_per_second: round((work.tokens / ms) * 1000, 1),
+        peak_share: round(options.peak.share(trainingFlops(model.config, work) / ms / 1e6), 4),
       },
     } as const;
     record(line);
@@ -189,8 +188,8 @@ export async function accumulateGradient(
   let losses: Float32Array;
   if (batch.targetCount > 0 && batch.targetCount < 0.9 * rows) {
     // Logits are a third of a small model's work: rows without a target go without.
-    const logitRows = Int32Array.from(batch.targets.keys()).filter((row) => batch.targets[row] !== -100);
-    const targets = Int32Array.from(logitRows, (row) => batch.targets[row] ?? -100);
+    const logitRows = Int32Array.from(batch.targets.keys()).filter((row) => batch.targets[row] !== IGNORED);
+    const targets = Int32Array.from(logitRows, (row) => batch.targets[row] ?? IGNORED);
     const tensor = model.loss(ctx, { ...batch, logitRows }, { targets, scale });
     tape.backward();
     losses = args.losses.subarray(0, logitRows.length);
@@ -224,6 +223,10 @@ export async function estimateStepSeconds(model: Transformer, loader: Loader, ac
   return ((Math.min(...times.slice(1)) * accumulate) / 1000) * 1.1;
 }
 
+/**
+ * Held-out loss after a step. It is not interrupted by the signal: the step's checkpoint would come without its measurement,
+ * which a resumed run would then never make.
+ */
 async function measure(options: StageOptions, arena: Arena, at: { step: number; tokens: number }): Promise<HeldOutMetrics | null> {
   const { plan } = options;
   const result = await evaluate(options.model, arena, {
@@ -254,8 +257,18 @@ function fromSummary(summary: StageSummary | undefined, step: number, tokens: nu
   };
 }
 
-function realTokens(batch: MicroBatch): number {
-  return batch.sequences.reduce((sum, { length }, index) => sum + (batch.origins[index] === -1 ? 0 : length), 0);
+/** What a step's batches ask for; padding (origin −1) is no work that anybody wanted. */
+function workOf(batches: readonly MicroBatch[]): TrainingWork {
+  const work = { tokens: 0, targets: 0, pairs: 0 };
+  for (const { sequences, origins, targetCount } of batches) {
+    work.targets += targetCount;
+    for (const [index, { length }] of sequences.entries()) {
+      if (origins[index] === -1) continue;
+      work.tokens += length;
+      work.pairs += (length * (length + 1)) / 2;
+    }
+  }
+  return work;
 }
 
 /** The median of the last steps' times: one slow step does not move the estimate. */
