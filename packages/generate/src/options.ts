@@ -236,8 +236,8 @@ export function resolveOptions(options: GenerateOptions = {}, nameOf: OptionNami
     if ((options.lengthPenalty ?? 1) !== 1) refuse('lengthPenalty', about);
     if ((options.earlyStopping ?? false) !== false) refuse('earlyStopping', about);
     if (numReturnSequences > 1 && !sample) {
-      refuse('numReturnSequences', `without drawing at random they would all be the same: pass ${nameOf('doSample')}: true, a ` +
-        `${nameOf('temperature')} above 0, or ${nameOf('numBeams')}`);
+      refuse('numReturnSequences', `without drawing at random they would all be the same: pass a ${nameOf('temperature')} above 0, or ` +
+        `${nameOf('numBeams')}`);
     }
   } else {
     if (numReturnSequences > numBeams) {

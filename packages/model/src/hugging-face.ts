@@ -15,7 +15,7 @@ export const families: Readonly<Record<TransformerConfig['family'], Family>> = {
  */
 export function parseConfigJSON(json: unknown, file = 'config.json'): TransformerConfig {
   const object = z.record(z.string(), z.unknown()).safeParse(json);
-  if (!object.success) throw new ConfigError(`${file} is not a JSON object`, { field: '', value: json, cause: object.error });
+  if (!object.success) throw new ConfigError(`${file} is not a JSON object`, { field: '', value: json });
   const { model_type: type } = object.data;
   const family = Object.values(families).find(({ name }) => name === type);
   if (family === undefined) {

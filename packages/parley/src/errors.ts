@@ -5,9 +5,10 @@ export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-/** The message of an error and of what caused it, one a line, for a person. */
+/** The message of an error and of what caused it, one a line, for a person. A cause that the message has said already is left out. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const cause = error.cause === undefined ? '' : `\n  because: ${describeError(error.cause)}`;
-  return `${error.message}${cause}`;
+  if (error.cause === undefined) return error.message;
+  const cause = describeError(error.cause);
+  return error.message.includes(cause) ? error.message : `${error.message}\n  because: ${cause}`;
 }

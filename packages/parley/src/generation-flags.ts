@@ -1,5 +1,5 @@
 /** What `generate` and `chat` have in common: flags for the model and for generation, a model's one-line introduction, errors. */
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { PipelineOptions, TextGenerationOptions, TextGenerationPipeline } from '@parley/tasks';
 import { UsageError } from './errors.ts';
@@ -28,7 +28,10 @@ export interface SamplingFlags {
 /** The shipped model; a constant of its own, so that help needs no package loaded. @parley/tasks has the same, and a test compares. */
 export const DEFAULT_MODEL = 'parley-nano';
 
-function number(text: string): number {
+/** Of the wasm backend; here too, so that asking for more is told before anything is loaded. */
+const MOST_THREADS = 64;
+
+export function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It takes a number.');
   return value;
@@ -42,7 +45,7 @@ export function whole(text: string): number {
 
 function threads(text: string): number {
   const value = whole(text);
-  if (value < 1) throw new InvalidArgumentError('It takes a whole number from 1.');
+  if (value < 1 || value > MOST_THREADS) throw new InvalidArgumentError(`It takes a whole number from 1 to ${MOST_THREADS}.`);
   return value;
 }
 
@@ -56,6 +59,12 @@ export function addModelFlags(command: Command): Command {
     .option('--threads <n>', 'threads that compute (default: all cores)', threads);
 }
 
+/** Commander takes `--no-x` for the opposite of `--x`; this one begins with "no" because it forbids something. */
+function notNegated(option: Option): Option {
+  option.negate = false;
+  return option;
+}
+
 /** Ranges are checked where the options mean something, and named there; here only that they are numbers. */
 export function addSamplingFlags(command: Command): Command {
   return command
@@ -67,7 +76,7 @@ export function addSamplingFlags(command: Command): Command {
     .option('--repetition-penalty <x>', 'above 1: say less again, the prompt included', number)
     .option('--presence-penalty <x>', '-2 to 2: above 0, tokens already generated are less likely', number)
     .option('--frequency-penalty <x>', '-2 to 2: the same for every time they were generated', number)
-    .option('--no-repeat-ngram-size <n>', 'no run of n tokens occurs twice', whole)
+    .addOption(notNegated(new Option('--no-repeat-ngram-size <n>', 'no run of n tokens occurs twice').argParser(whole)))
     .option('--stop <text>', 'end before this text; may be given several times', collect)
     .option('--seed <n>', 'the same seed gives the same text', whole);
 }
@@ -87,7 +96,9 @@ export function samplingOptions(flags: SamplingFlags): TextGenerationOptions {
 
 /** `6.3M parameters in f32 (25 MB) · context of 512 tokens · wasm (relaxed SIMD, 2 threads)` */
 export function introduce(name: string, { info }: TextGenerationPipeline): string {
-  const shown = name.includes('/') || name.includes('\\') ? basename(info.folder) : name;
+  // A run keeps its model in runs/NAME/model.
+  const folder = basename(info.folder) === 'model' ? dirname(info.folder) : info.folder;
+  const shown = name.includes('/') || name.includes('\\') ? basename(folder) : name;
   const millions = info.parameters / 1e6;
   const size = millions >= 1000 ? `${(millions / 1000).toFixed(1)}B` : `${millions.toFixed(millions < 10 ? 1 : 0)}M`;
   return [
@@ -106,13 +117,22 @@ export async function asked<Result>(work: () => Promise<Result>): Promise<Result
     return await work();
   } catch (error) {
     if (!(error instanceof Error) || !ASKED_WRONGLY.has(error.name)) throw error;
-    throw new UsageError(inFlags(error.message));
+    throw new UsageError(error.name === 'ContextOverflowError' ? `${error.message} (--context-overflow)` : inFlags(error.message), { cause: error.cause });
   }
 }
 
+/** Options that are flags here. Names of models, files and fields in a message stay what they are. */
+const FLAGS = new Set([
+  'max_new_tokens', 'top_k', 'top_p', 'min_p', 'repetition_penalty', 'presence_penalty', 'frequency_penalty', 'no_repeat_ngram_size', 'stop_strings',
+  'num_return_sequences', 'num_beams', 'length_penalty', 'context_overflow',
+]);
+
 /** `num_return_sequences is 3` → `--num-return-sequences is 3`. */
 export const inFlags = (message: string): string =>
-  message.replaceAll(/^(?:temperature|seed|logprobs)\b|\b[a-z]+(?:_[a-z]+)+\b/g, (name) => (name === 'stop_strings' ? '--stop' : `--${name.replaceAll('_', '-')}`));
+  message.replaceAll(/^(?:temperature|seed|logprobs)\b|(?<![\w./"-])[a-z]+(?:_[a-z]+)+(?![\w./"-])/g, (name) => {
+    if (name.includes('_') && !FLAGS.has(name)) return name;
+    return name === 'stop_strings' ? '--stop' : `--${name.replaceAll('_', '-')}`;
+  });
 
 /** On a terminal, says what is going on while `work` takes its time; the line is gone afterwards. */
 export async function waiting<Result>(what: string, work: () => Promise<Result>): Promise<Result> {

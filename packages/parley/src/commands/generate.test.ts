@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DEFAULT_MODEL } from '@parley/tasks';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { UsageError } from '../errors.ts';
@@ -10,7 +11,7 @@ let folder = '';
 beforeAll(async () => void (folder = await makeModel()));
 afterAll(async () => await rm(folder, { recursive: true }));
 
-const generate = (args: readonly string[], input?: string) => parley(['generate', '--model', folder, '--backend', 'reference', ...args], input);
+const generate = (args: readonly string[], input?: string | Buffer) => parley(['generate', '--model', folder, '--backend', 'reference', ...args], input);
 const quick = (args: readonly string[]) => inProcess(register, ['generate', '--model', folder, '--backend', 'reference', ...args]);
 
 test('the text streams to the standard output; --json prints exactly one object with the same text', async () => {
@@ -53,10 +54,51 @@ test('every flag of generation arrives: beams, answers, stops, penalties', async
   expect(JSON.parse(cut.stdout)).toHaveProperty('usage.completion_tokens');
 });
 
+const tokensOf = ({ stdout }: { stdout: string }): number[] => (JSON.parse(stdout) as { sequences: { tokens: number[] }[] }).sequences[0]?.tokens ?? [];
+
+test('--no-repeat-ngram-size 1 lets no token occur twice, --no-repeat-ngram-size is no negation of another flag', async () => {
+  const asked = ['the cat', '--temperature', '0', '--max-new-tokens', '40', '--json'];
+  const free = tokensOf(await quick(asked));
+  expect(new Set(free).size).toBeLessThan(free.length);
+  const held = tokensOf(await quick([...asked, '--no-repeat-ngram-size', '1']));
+  expect(new Set(held).size).toBe(held.length);
+});
+
+test('beams draw nothing unless drawing is asked for, even where the model\'s own defaults draw', async () => {
+  const drawing = await makeModel();
+  await writeFile(join(drawing, 'generation_config.json'), '{"do_sample": true, "temperature": 1.5}');
+  const seeded = async (seed: string, ...more: string[]): Promise<number[]> =>
+    tokensOf(await quick(['the cat', '--model', drawing, '--num-beams', '3', '--max-new-tokens', '12', '--seed', seed, '--json', ...more]));
+  expect(await seeded('1')).toEqual(await seeded('2'));
+  expect(await seeded('1', '--top-k', '40')).not.toEqual(await seeded('2', '--top-k', '40'));
+  await rm(drawing, { recursive: true });
+});
+
+test('what is no UTF-8 is no prompt; a byte order mark is no part of one', async () => {
+  const asked = ['-', '--max-new-tokens', '2', '--temperature', '0', '--json'];
+  expect(await generate(asked, Buffer.from([0x63, 0xff, 0xfe]))).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining('not text in UTF-8') as string });
+  const marked = JSON.parse((await generate(asked, '\uFEFFthe cat\r\n')).stdout) as { usage: object };
+  const plain = JSON.parse((await generate(asked, 'the cat')).stdout) as { usage: object };
+  expect(marked.usage).toEqual(plain.usage);
+});
+
+test.each([
+  ['num_beams is 0: it has to be', '--num-beams is 0: it has to be'],
+  ['stop_strings is [""]', '--stop is [""]'],
+  ['temperature is -1', '--temperature is -1'],
+  ['no model is called "my_model"', 'no model is called "my_model"'],
+  ['./top_k/config.json is not JSON', './top_k/config.json is not JSON'],
+  ['the model\'s generation_config.json: temperature is "hot"', 'the model\'s generation_config.json: temperature is "hot"'],
+])('in flags, %j is %j', (message, expected) => {
+  expect(flags.inFlags(message)).toBe(expected);
+});
+
 test.each([
   [['x', '--top-p', '7'], '--top-p is 7: it has to be a number above 0, up to 1'],
   [['x', '--temperature', '-1'], '--temperature is -1: it has to be a number from 0'],
-  [['x', '--max-new-tokens', '500'], 'ask for 127 at most'],
+  [['x', '--max-new-tokens', '500'], /ask for 127 at most.*\(--context-overflow\)/],
+  [['x', '--no-repeat-ngram-size', '-1'], '--no-repeat-ngram-size is -1: it has to be a whole number from 0'],
+  [['x', '--temperature', '0', '--num-return-sequences', '2'], 'pass a temperature above 0, or --num-beams'],
   [['x', '--num-beams', '2', '--num-return-sequences', '3'], '--num-return-sequences is 3, but --num-beams is 2'],
   [['x', '--logprobs'], 'add --json'],
   [['x', '--model', 'no-such-model'], 'no model is called "no-such-model"'],
@@ -69,6 +111,8 @@ test.each([
 test.each([
   [['x', '--top-k', 'many'], 'It takes a number.'],
   [['x', '--seed', '1.5'], 'It takes a whole number.'],
+  [['x', '--length-penalty', ''], 'It takes a number.'],
+  [['x', '--threads', '100000'], 'It takes a whole number from 1 to 64.'],
   [[], 'missing required argument \'prompt\''],
   [['x', '--temprature', '1'], 'Did you mean --temperature?'],
 ])('%j is refused by the command line', async (args, message) => {

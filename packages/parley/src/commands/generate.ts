@@ -4,7 +4,7 @@ import type { GenerateResult } from '@parley/generate';
 import type { TextGenerationOptions, TextGenerationPipeline } from '@parley/tasks';
 import { UsageError } from '../errors.ts';
 import {
-  addModelFlags, addSamplingFlags, asked, dim, introduce, type ModelFlags, pipelineOptions, type SamplingFlags, samplingOptions, waiting, whole,
+  addModelFlags, addSamplingFlags, asked, dim, introduce, type ModelFlags, number, pipelineOptions, type SamplingFlags, samplingOptions, waiting, whole,
 } from '../generation-flags.ts';
 
 interface Flags extends ModelFlags, SamplingFlags {
@@ -23,15 +23,16 @@ export function register(program: Command): void {
     .argument('<prompt>', 'the beginning of the text; - reads it from the standard input');
   addSamplingFlags(addModelFlags(command))
     .option('--num-return-sequences <n>', 'answers', whole)
-    .option('--num-beams <n>', 'beam search with n beams; nothing is drawn unless a temperature is given', whole)
-    .option('--length-penalty <x>', 'beam search: above 0 prefers longer texts (default: 1)', Number)
+    .option('--num-beams <n>', 'beam search with n beams; draws only if a temperature, top-k, top-p or min-p is given', whole)
+    .option('--length-penalty <x>', 'beam search: above 0 prefers longer texts (default: 1)', number)
     .addOption(new Option('--context-overflow <how>', 'if prompt and answer do not fit the context: refuse, end the answer there, or forget the oldest text')
       .choices(['error', 'stop', 'slide']))
     .option('--logprobs [n]', 'with --json: log-probabilities of the tokens and of the n likeliest ones', whole)
     .option('--json', 'print one JSON object at the end instead of the text')
     .addHelpText('after', `
 The text that follows the prompt is written to the standard output as it is generated; on a terminal the prompt stands before
-it, in grey. What is allowed for an option is said when it is given a value that is not.
+it, in grey. What is allowed for an option is said when it is given a value that is not. A prompt that begins with a dash goes
+last, after --.
 
 Examples:
   $ parley generate "Once upon a time" --max-new-tokens 80
@@ -76,13 +77,22 @@ async function run(prompt: string, flags: Flags): Promise<void> {
 async function readInput(): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch (cause) {
+    throw new UsageError('the standard input is not text in UTF-8', { cause });
+  }
   // The line end that every text file has is no part of the prompt.
-  return Buffer.concat(chunks).toString('utf8').replace(/\r?\n$/, '');
+  return text.replace(/\r?\n$/, '');
 }
 
 function optionsOf(flags: Flags): TextGenerationOptions {
+  const drawing = [flags.temperature, flags.topK, flags.topP, flags.minP].some((given) => given !== undefined);
   return {
     ...samplingOptions(flags),
+    // A model's own defaults may say to draw, which is not what one asks for a search for.
+    ...((flags.numBeams ?? 1) > 1 && !drawing && { do_sample: false }),
     ...(flags.numReturnSequences !== undefined && { num_return_sequences: flags.numReturnSequences }),
     ...(flags.numBeams !== undefined && { num_beams: flags.numBeams }),
     ...(flags.lengthPenalty !== undefined && { length_penalty: flags.lengthPenalty }),

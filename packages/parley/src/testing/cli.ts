@@ -20,7 +20,7 @@ export interface Run {
   readonly stderr: string;
 }
 
-export async function parley(args: readonly string[], input = ''): Promise<Run> {
+export async function parley(args: readonly string[], input: string | Buffer = ''): Promise<Run> {
   const child = spawn(process.execPath, [CLI, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
