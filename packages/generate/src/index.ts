@@ -7,7 +7,6 @@ export {
 export { Generation } from './generation.ts';
 export { type Generator, type GeneratorParts, LocalGenerator } from './generator.ts';
 export { type LogProbabilities, type TokenLogProbability } from './log-probabilities.ts';
-export { nearestName } from './nearest-name.ts';
 export { checkValues, type GenerateOptions, OPTION_NAMES, type OptionNaming, resolveOptions, unknownOption } from './options.ts';
 export type { Prompt } from './prompt.ts';
 export type { LanguageModel } from './runner.ts';

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { OptionError } from './errors.ts';
-import { editDistance, nearestName } from './nearest-name.ts';
 import { type GenerateOptions, OPTION_NAMES, resolveOptions } from './options.ts';
 
 test('nothing asked is greedy decoding with every restraint off', () => {
@@ -74,10 +73,4 @@ test('an option that is undefined counts as absent', () => {
 test('messages use the names the caller uses', () => {
   const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   expect(() => resolveOptions({ numReturnSequences: 3, numBeams: 2 }, snake)).toThrow('num_return_sequences is 3, but num_beams is 2');
-});
-
-test('edit distance: insert, delete, replace, swap', () => {
-  expect([['', 'abc'], ['abc', 'abd'], ['abc', 'acb'], ['kitten', 'sitting'], ['same', 'same']].map(([a = '', b = '']) => editDistance(a, b)))
-    .toEqual([3, 1, 1, 3, 0]);
-  expect(nearestName('zzzzzz', ['topK', 'topP'])).toBeUndefined();
 });

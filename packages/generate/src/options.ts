@@ -4,8 +4,8 @@
  * known one. `resolveOptions` is the one place where a request becomes `Settings`, which the rest of the package trusts.
  */
 import type { RandomState } from '@parley/engine';
+import { nearestName } from '@parley/model';
 import { OptionError } from './errors.ts';
-import { nearestName } from './nearest-name.ts';
 
 export interface GenerateOptions {
   /** New tokens at most, for each sequence. Absent: until `maxLength`, or the context is full. */

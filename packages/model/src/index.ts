@@ -5,6 +5,7 @@ export { checkConfig, type TransformerConfig } from './config.ts';
 export { BatchError, CheckpointError, ConfigError, ModelError, ModelNotFoundError } from './errors.ts';
 export { type GenerationConfig, parseGenerationConfig } from './generation-config.ts';
 export { parseConfigJSON, toConfigJSON } from './hugging-face.ts';
+export { nearestName } from './nearest-name.ts';
 export { modelBytes, parameterCount, type ParameterSpec, parameterSpecs, type WeightDType } from './parameters.ts';
 export { gpt2Config, llamaConfig, presets } from './presets.ts';
 export {

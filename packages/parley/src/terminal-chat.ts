@@ -1,7 +1,7 @@
 /** The terminal's side of `parley chat`: prompt, commands, Ctrl-C; or a pipe's lines in and answers out. */
 import { writeFile } from 'node:fs/promises';
 import { createInterface, type Interface } from 'node:readline';
-import { nearestName } from '@parley/generate';
+import { nearestName } from '@parley/model';
 import type { TextGenerationPipeline } from '@parley/tasks';
 import type { Conversation } from './conversation.ts';
 import { describeError } from './errors.ts';

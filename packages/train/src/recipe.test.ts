@@ -44,6 +44,11 @@ test.each([
   ['path: s.txt', 'file: s.txt', /data\.sources\[0\]/],
   ['tokenizer: { vocab_size: 500 }', '', /tokenizer is missing/],
   ['model: { size: 2 }', 'model: { from: x }', /brings its own tokenizer/],
+  ['model: { size: 2 }', 'model: { from: x, layers: 3, preset: gpt-14m }', /model\.from brings the model's shape: leave out preset, layers/],
+  ['model: { size: 2 }', 'model: { preset: gpt-14m, size: 3, layers: 2 }', /model\.preset "gpt-14m" decides size: leave that out/],
+  ['steps: 10', 'steps: 10, max_epochs: 3', /max_epochs 3, which only bounds a stage given in minutes/],
+  ['steps: 10', 'minutes: 1, max_epochs: 3, data: [{ source: s, weight: 1 }]', /max_epochs 3, but a mixture by weights has no epochs/],
+  ['steps: 10', 'steps: 10, data: [{ source: s, wieght: 1 }]', /has the unknown field "wieght" \(did you mean "weight"\?\)/],
   ['name: a', 'name: [', /recipe:? /],
 ])('%j written as %j is refused with place and remedy', (from, to, message) => {
   expect(() => parseRecipe(MINIMAL.replace(from, to))).toThrow(RecipeError);

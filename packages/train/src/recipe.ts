@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { nearestName } from '@parley/model';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { RecipeError } from './errors.ts';
@@ -239,28 +240,16 @@ const article = (type: string): string => (/^[aeiou]/.test(type) ? `an ${type}` 
 const FIELDS = {
   recipe: Object.keys(recipe.shape), sources: Object.keys(source.shape), stages: Object.keys(stage.shape), model: Object.keys(modelFields.shape),
   data: ['held_out', 'deduplicate', 'clean', 'sources'], tokenizer: ['path', 'vocab_size', 'pattern', 'sample_bytes'],
-  export: ['path', 'dtype', 'generation'],
+  export: ['path', 'dtype', 'generation'], mixture: ['source', 'weight', 'epochs'],
 };
 
 /** ` (did you mean "steps"?)` for a field that is nearly one we know. */
 function suggest(key: string, path: readonly PropertyKey[]): string {
-  const place = path.findLast((part) => typeof part === 'string') ?? 'recipe';
+  const last = path.findLast((part) => typeof part === 'string') ?? 'recipe';
+  const place = last === 'data' && path[0] === 'stages' ? 'mixture' : last;
   const known = FIELDS[place as keyof typeof FIELDS] ?? FIELDS.recipe;
-  const near = known.map((field) => ({ field, distance: distance(key, field) })).toSorted((a, b) => a.distance - b.distance)[0];
-  return near !== undefined && near.distance <= 3 ? ` (did you mean "${near.field}"?)` : ` (known here: ${known.join(', ')})`;
-}
-
-/** Edits from one word to another (Levenshtein). */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+  const nearest = nearestName(key, known);
+  return nearest === undefined ? ` (known here: ${known.join(', ')})` : ` (did you mean "${nearest}"?)`;
 }
 
 /** What no single field can know. */
@@ -276,6 +265,12 @@ function crossCheck(value: Recipe): string[] {
         problems.push(`${at} gives "${wanted}" both a weight and epochs: give one`);
       }
     }
+    if (entry.max_epochs !== undefined && entry.minutes === undefined) {
+      problems.push(`${at} has max_epochs ${entry.max_epochs}, which only bounds a stage given in minutes: leave it out`);
+    }
+    if (entry.max_epochs !== undefined && entry.data?.some((item) => typeof item !== 'string' && item.weight !== undefined) === true) {
+      problems.push(`${at} has max_epochs ${entry.max_epochs}, but a mixture by weights has no epochs: leave it out, or the weights`);
+    }
     const micro = entry.micro_batch_tokens;
     if (micro !== undefined && entry.batch_tokens % micro !== 0) {
       problems.push(`${at} has batch_tokens ${entry.batch_tokens}, which micro_batch_tokens ${micro} does not divide: change one`);
@@ -283,8 +278,20 @@ function crossCheck(value: Recipe): string[] {
   }
   const names = value.stages.map((entry) => entry.name);
   if (new Set(names).size !== names.length) problems.push(`two stages have the same name (${names.join(', ')}): give each its own`);
+  problems.push(...crossCheckModel(value.model));
   const from = typeof value.model === 'object' ? value.model.from : undefined;
   if (from === undefined && value.tokenizer === undefined) problems.push('tokenizer is missing: give it a vocab_size, or a path');
   if (from !== undefined && value.tokenizer !== undefined) problems.push('model.from brings its own tokenizer: leave tokenizer out');
   return problems;
+}
+
+/** Fields of `model` that another one leaves without effect. */
+function crossCheckModel(model: Recipe['model']): string[] {
+  if (typeof model === 'string') return [];
+  const { from, preset, ...rest } = model;
+  const idle = (names: readonly (keyof typeof model)[]): string => names.filter((field) => model[field] !== undefined).join(', ');
+  const beside = from === undefined ? '' : idle(['preset', ...(Object.keys(rest) as (keyof typeof rest)[])]);
+  if (beside !== '') return [`model.from brings the model's shape: leave out ${beside}`];
+  const fixed = preset === undefined ? '' : idle(['size', 'family']);
+  return fixed === '' ? [] : [`model.preset ${JSON.stringify(preset)} decides ${fixed}: leave that out`];
 }

@@ -3,6 +3,7 @@ import { access, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ModelNotFoundError } from '../errors.ts';
+import { nearestName } from '../nearest-name.ts';
 import { CONFIG_FILE } from './folder.ts';
 
 export interface ListedModel {
@@ -59,7 +60,9 @@ export async function resolveModel(name: string, options: ResolveOptions = {}): 
   const found = models.find((model) => model.name === name);
   if (found) return found.folder;
   const available = models.map((model) => model.name);
-  const choice = available.length > 0 ? `choose ${available.join(' or ')}, or pass` : 'none ships or was trained here: pass';
+  const nearest = nearestName(name, available);
+  const choice = available.length === 0 ? 'none ships or was trained here: pass'
+    : nearest === undefined ? `choose ${available.join(' or ')}, or pass` : `did you mean ${nearest}? Choose ${available.join(' or ')}, or pass`;
   throw new ModelNotFoundError(`no model is called "${name}": ${choice} the path of a folder with a ${CONFIG_FILE}`, {
     model: name,
     available,

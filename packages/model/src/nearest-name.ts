@@ -1,4 +1,4 @@
-/** "did you mean": the known name nearest to one that is unknown. */
+/** "did you mean": the known name nearest to one that is unknown. For models here, and for fields and options in the packages above. */
 
 /** Edits between two words: insert, delete, replace, or swap neighbours (Damerau, 1964; optimal string alignment). */
 export function editDistance(a: string, b: string): number {
