@@ -7,7 +7,8 @@ import type { Conversation } from './conversation.ts';
 import { describeError } from './errors.ts';
 import { dim, inFlags, introduce } from './generation-flags.ts';
 
-const HELP = `/reset            begin a new conversation
+const HELP = `/help             what can be typed
+/reset            begin a new conversation
 /system [TEXT]    show, or set, what the model is told before the conversation begins
 /save FILE        write the conversation as JSON
 /exit             leave`;
@@ -23,10 +24,21 @@ export async function talk(conversation: Conversation, { name, pipe }: { name: s
   /** The answer that is being given. */
   let answering: AbortController | undefined;
   let interrupted = false;
+  /** Ctrl-C that comes just after the answer's end does not lose the conversation: at an empty prompt it leaves the second time. */
+  let leaving = false;
   const interrupt = (): void => {
     interrupted = true;
     if (answering) answering.abort();
-    if (!answering || !terminal) input.close();
+    if (answering ? !terminal : !terminal || leaving) input.close();
+    else if (!answering) {
+      const typed = input.line !== '';
+      input.write(null, { ctrl: true, name: 'e' });
+      input.write(null, { ctrl: true, name: 'u' });
+      if (typed) return;
+      leaving = true;
+      note('\n(Ctrl-C again, or Ctrl-D, ends the conversation)');
+      input.prompt();
+    }
   };
   // A terminal in readline's hands reports Ctrl-C as a key; a pipe's Ctrl-C is a signal.
   input.on('SIGINT', interrupt);
@@ -53,6 +65,7 @@ export async function talk(conversation: Conversation, { name, pipe }: { name: s
   if (terminal) note(`${introduce(name, pipe)}\n/help says what can be typed; Ctrl-C stops an answer, Ctrl-D ends.\n`);
   try {
     for await (const line of lines(input, terminal)) {
+      leaving = false;
       const text = line.trim();
       if (text === '') continue;
       if (text.startsWith('/')) {
@@ -83,6 +96,8 @@ async function* lines(input: Interface, terminal: boolean): AsyncGenerator<strin
   });
   for (;;) {
     if (terminal && !closed && waiting.length === 0) input.prompt();
+    // What was typed during the answer stands in the middle of it: here again, where it is answered.
+    else if (terminal && waiting[0] !== undefined) process.stdout.write(`> ${waiting[0]}\n`);
     while (waiting.length === 0 && !closed) await new Promise<void>((resolve) => (wake = resolve));
     const line = waiting.shift();
     if (line === undefined) break;

@@ -19,7 +19,7 @@ While you talk:
   /reset            begin a new conversation
   /system [TEXT]    show, or set, what the model is told before the conversation begins
   /save FILE        write the conversation as JSON
-  /exit             leave (as do Ctrl-D, and Ctrl-C at the prompt)
+  /exit             leave (as do Ctrl-D, and Ctrl-C twice at the prompt)
 Ctrl-C during an answer stops the answer. When the conversation no longer fits the model's context, its oldest turns are left
 out, and a line says so. When the input is a pipe, every line is a message, and only the answers are written.
 
