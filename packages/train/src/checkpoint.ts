@@ -9,6 +9,7 @@ import type { LoaderPlace } from '@parley/data';
 import type { Tensor } from '@parley/engine';
 import { writeAtomic } from '@parley/model/node';
 import { CheckpointError } from './errors.ts';
+import type { SourceEvaluation } from './evaluate.ts';
 import { readTensors, writeTensors } from './tensor-file.ts';
 
 const VERSION = 1;
@@ -33,6 +34,7 @@ export interface CheckpointState {
   readonly results: readonly StageSummary[];
 }
 
+/** What came out of a stage, or has by now. */
 export interface StageSummary {
   readonly stage: string;
   readonly kind: 'pretrain' | 'finetune';
@@ -41,7 +43,7 @@ export interface StageSummary {
   readonly contextLength: number;
   readonly loss: number | null;
   readonly bitsPerByte: number | null;
-  readonly sources: Readonly<Record<string, { loss: number; bits_per_byte: number; targets: number; bytes: number }>>;
+  readonly sources: Readonly<Record<string, SourceEvaluation>>;
   /** Passes over each source. */
   readonly epochs: Readonly<Record<string, number>>;
 }

@@ -27,21 +27,32 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Of one source. Fields as metrics.jsonl and state.json have them. */
+export interface SourceEvaluation {
+  /** Nats per target. */
+  readonly loss: number;
+  readonly bits_per_byte: number;
+  readonly targets: number;
+  /** UTF-8 bytes of text that the targets stand for. */
+  readonly bytes: number;
+}
+
 export interface Evaluation {
   readonly loss: number;
   readonly bitsPerByte: number;
-  readonly sources: Readonly<Record<string, { loss: number; bits_per_byte: number; targets: number; bytes: number }>>;
+  /** By name; without those that have nothing held out. */
+  readonly sources: Readonly<Record<string, SourceEvaluation>>;
 }
 
 /**
  * loss: nats per target, the sources' means weighted as the mixture weighs them. bitsPerByte: all the nats of the targets
  * (ends of documents and turns included) over the bytes of text they stand for, likewise, so it does not depend on the
- * tokenizer. Null when no source has held-out documents. The arena is left with no live tensors.
+ * tokenizer. Null when no source has held-out documents. Throws the signal's reason when aborted between two batches. The arena is left with no live tensors.
  */
 export async function evaluate(model: Transformer, arena: Arena, options: EvaluateOptions): Promise<Evaluation | null> {
   const present = options.sources.filter(({ shards }) => shards.documents > 0);
   const totalWeight = present.reduce((sum, { weight }) => sum + weight, 0);
-  const sources: Record<string, { loss: number; bits_per_byte: number; targets: number; bytes: number }> = {};
+  const sources: Record<string, SourceEvaluation> = {};
   const host = new Float32Array(options.rows);
   let loss = 0;
   let bits = 0;

@@ -2,7 +2,7 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Manifest } from '@parley/data';
-import type { Transformer } from '@parley/model';
+import type { GenerationConfig, Transformer } from '@parley/model';
 import { saveModel } from '@parley/model/node';
 import type { Tokenizer } from '@parley/tokenizer';
 import { saveTokenizer } from '@parley/tokenizer/node';
@@ -22,28 +22,31 @@ export interface ExportOptions {
   readonly backend: string;
 }
 
+/** Writes the folder beside its place and renames it: it appears whole or not at all. Throws what saving a model throws. */
 export async function exportModel(options: ExportOptions): Promise<void> {
   const { model, tokenizer, recipe, target } = options;
   const work = `${target}.${process.pid}.tmp`;
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
-  await saveModel(model, work, { dtype: recipe.export.dtype });
-  await saveTokenizer(tokenizer, work);
-  await writeFile(join(work, 'generation_config.json'), `${JSON.stringify(generationConfig(options), null, 2)}\n`);
-  await writeFile(join(work, 'README.md'), modelCard(options));
-  await mkdir(dirname(target), { recursive: true });
-  await rm(target, { recursive: true, force: true });
-  await rename(work, target);
+  try {
+    await saveModel(model, work, { dtype: recipe.export.dtype, generation: generationConfig(options) });
+    await saveTokenizer(tokenizer, work);
+    await writeFile(join(work, 'README.md'), modelCard(options));
+    await mkdir(dirname(target), { recursive: true });
+    await rm(target, { recursive: true, force: true });
+    await rename(work, target);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
 }
 
 /** Ends at the end of a turn or a document; the recipe's own settings go over the defaults. */
-function generationConfig({ tokenizer, recipe }: ExportOptions): object {
+function generationConfig({ tokenizer, recipe }: ExportOptions): GenerationConfig {
   const document = tokenizer.tokenToId('<|endoftext|>') ?? tokenizer.bosTokenId;
   const turn = tokenizer.tokenToId('<|im_end|>');
   const ends = [...new Set([tokenizer.eosTokenId, turn, document])].filter((id) => id !== undefined);
   return {
-    ...(document === undefined ? {} : { bos_token_id: document, pad_token_id: document }),
-    eos_token_id: ends.length === 1 ? ends[0] : ends,
-    do_sample: true, temperature: 0.7, top_p: 0.9, repetition_penalty: 1.1, ...recipe.export.generation,
+    bosTokenId: document, eosTokenIds: ends, padTokenId: document,
+    defaults: { do_sample: true, temperature: 0.7, top_p: 0.9, repetition_penalty: 1.1, ...recipe.export.generation },
   };
 }

@@ -2,7 +2,7 @@ export { type Checkpoint, type CheckpointState, listCheckpoints, type StageSumma
 export { lossCurve } from './chart.ts';
 export { modelCard } from './card.ts';
 export { CheckpointError, DivergenceError, RecipeError, TrainError } from './errors.ts';
-export { type Evaluation, evaluate, type EvaluateOptions, type EvaluationSource } from './evaluate.ts';
+export { type Evaluation, evaluate, type EvaluateOptions, type EvaluationSource, type SourceEvaluation } from './evaluate.ts';
 export type { TrainEvent } from './events.ts';
 export { type HeldOutMetrics, type Metrics, readMetrics, type SampleMetrics, type StepMetrics } from './metrics.ts';
 export { AdamW, type AdamWSettings } from './optimizer.ts';

@@ -1,5 +1,6 @@
 /** metrics.jsonl: one line a step and one a measurement. Fields under `timing` are the machine's; all others repeat exactly. */
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { SourceEvaluation } from './evaluate.ts';
 
 export interface StepMetrics {
   readonly type: 'step';
@@ -25,7 +26,7 @@ export interface HeldOutMetrics {
   readonly loss: number;
   /** Bits per byte of text, likewise. */
   readonly bits_per_byte: number;
-  readonly sources: Readonly<Record<string, { readonly loss: number; readonly bits_per_byte: number; readonly targets: number; readonly bytes: number }>>;
+  readonly sources: Readonly<Record<string, SourceEvaluation>>;
 }
 
 export interface SampleMetrics {

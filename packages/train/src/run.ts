@@ -8,13 +8,12 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import type { Backend } from '@parley/engine';
-import { Random } from '@parley/engine';
+import { type Backend, Random } from '@parley/engine';
 import { Loader, type Manifest, type ManifestSource, prepare, ShardReader, type Split, splitBase } from '@parley/data';
 import { parameterCount, Transformer } from '@parley/model';
-import { loadModel, resolveModel } from '@parley/model/node';
+import { loadModel, resolveModel, writeAtomic } from '@parley/model/node';
 import type { Tokenizer } from '@parley/tokenizer';
 import { type Checkpoint, listCheckpoints, type StageSummary } from './checkpoint.ts';
 import { CheckpointError, TrainError } from './errors.ts';
@@ -60,7 +59,10 @@ export function runFolder(recipe: Recipe, folder: string): string {
   return recipe.output === undefined ? resolve('runs', recipe.name) : resolve(folder, recipe.output);
 }
 
-/** Throws RecipeError, DataError, CheckpointError, DivergenceError and what the engine and the model throw. */
+/**
+ * Throws RecipeError, DataError, CheckpointError, DivergenceError, what the engine and the model throw, and, when the signal is
+ * aborted before the first step, its reason.
+ */
 export async function run(options: RunOptions): Promise<RunResult> {
   const { recipe, folder, backend, signal, onEvent = () => {} } = options;
   const output = options.output ?? runFolder(recipe, folder);
@@ -191,14 +193,10 @@ interface OpenStage extends Disposable {
 }
 
 function openStage(folder: string, manifest: Manifest, stage: RecipeStage, place: { recipe: Recipe; contextLength: number }): OpenStage {
-  const open: ShardReader[] = [];
-  const reader = (source: ManifestSource, split: Split): ShardReader => {
-    const shards = new ShardReader(splitBase(folder, source.name, split), {
-      vocabSize: manifest.tokenizer.vocabSize, parts: source.splits[split].parts,
-    });
-    open.push(shards);
-    return shards;
-  };
+  using open = new DisposableStack();
+  const reader = (source: ManifestSource, split: Split): ShardReader => open.use(
+    new ShardReader(splitBase(folder, source.name, split), { vocabSize: manifest.tokenizer.vocabSize, parts: source.splits[split].parts }),
+  );
   const mixture = stageMixture(stage, manifest);
   const index = place.recipe.stages.indexOf(stage);
   const loader = new Loader({
@@ -206,14 +204,13 @@ function openStage(folder: string, manifest: Manifest, stage: RecipeStage, place
     contextLength: place.contextLength, rows: microRows(stage), seed: stageSeed(place.recipe, stage, index), loss: stageLoss(stage),
     longConversations: stage.long_conversations, turnStart: manifest.turnStart, padding: manifest.padding,
   });
+  const heldOut = mixture.items.map(({ source, weight }) => ({ name: source.name, shards: reader(source, 'held-out'), weight }));
+  const kept = open.move();
   return {
-    loader,
+    loader, heldOut,
     mixture: mixture.items.map(({ source, weight }, i) => ({ source: source.name, weight, tokens: loader.sources[i]?.tokens ?? 1 })),
-    heldOut: mixture.items.map(({ source, weight }) => ({ name: source.name, shards: reader(source, 'held-out'), weight })),
     epochTokens: mixture.epochTokens,
-    [Symbol.dispose]: () => {
-      for (const shards of open) shards.dispose();
-    },
+    [Symbol.dispose]: () => kept.dispose(),
   };
 }
 
@@ -239,9 +236,7 @@ async function stageSteps(
     : Math.ceil((stage.max_epochs * place.data.epochTokens) / stage.batch_tokens);
   const steps = Math.max(20, Math.min(most, Math.round((stage.minutes * 60) / seconds)));
   place.onEvent({ type: 'estimate', stage: stage.name, steps, seconds: steps * seconds });
-  const work = `${path}.tmp`;
-  await writeFile(work, JSON.stringify({ recipe: place.hash, steps: { ...known, [stage.name]: steps } }));
-  await rename(work, path);
+  await writeAtomic(path, [Buffer.from(JSON.stringify({ recipe: place.hash, steps: { ...known, [stage.name]: steps } }))]);
   return steps;
 }
 

@@ -25,6 +25,7 @@ export interface VocabularyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Throws TrainError where the recipe's tokenizer does not serve it, and what reading, training and saving one throw. */
 export async function prepareTokenizer(options: VocabularyOptions): Promise<Tokenizer> {
   const { recipe, base, target } = options;
   const keyFile = `${target}.key`;
@@ -53,8 +54,10 @@ export async function prepareTokenizer(options: VocabularyOptions): Promise<Toke
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
   }
-  if (tokenizer.chatTemplate === undefined && (recipe.stages.some((stage) => stage.kind === 'finetune'))) {
-    throw new TrainError('the tokenizer has no chat template, which fine-tuning on conversations needs: take one that has, or let the recipe train one');
+  if (tokenizer.chatTemplate === undefined && recipe.stages.some((stage) => stage.kind === 'finetune')) {
+    throw new TrainError(
+      'the tokenizer has no chat template, which fine-tuning on conversations needs: take one that has, or let the recipe train one',
+    );
   }
   // A half-saved tokenizer must not be taken for a whole one.
   const work = `${target}.${process.pid}.tmp`;
@@ -68,7 +71,8 @@ export async function prepareTokenizer(options: VocabularyOptions): Promise<Toke
 /** Of what the vocabulary depends on, as far as the recipe says it; the files themselves are the manifest's matter. */
 function settingsKey({ recipe, base, specs }: VocabularyOptions): string {
   const { clean, deduplicate } = recipe.data;
-  return createHash('sha256').update(JSON.stringify({ tokenizer: recipe.tokenizer, base, clean, deduplicate, sources: specs.map((spec) => ({ ...spec, exclude: spec.exclude?.map(String) })) })).digest('hex');
+  const sources = specs.map((spec) => ({ ...spec, exclude: spec.exclude?.map(String) }));
+  return createHash('sha256').update(JSON.stringify({ tokenizer: recipe.tokenizer, base, clean, deduplicate, sources })).digest('hex');
 }
 
 /**
