@@ -8,7 +8,7 @@ import { saveModel } from '@parley/model/node';
 import { CHATML_TEMPLATE, Tokenizer, trainTokenizer } from '@parley/tokenizer';
 import { saveTokenizer } from '@parley/tokenizer/node';
 import { afterAll, beforeAll, expect, expectTypeOf, test } from 'vitest';
-import { type ChatGenerationOutput, pipeline, type TextGenerationOutput, type TextGenerationPipeline, TextStreamer, UnknownTaskError } from './index.ts';
+import { type ChatGenerationOutput, pipeline, type TextGenerationOutput, type TextGenerationPipeline, TaskError, TextStreamer, UnknownTaskError } from './index.ts';
 
 let folder = '';
 let pipe: TextGenerationPipeline;
@@ -30,6 +30,30 @@ beforeAll(async () => {
 afterAll(async () => {
   await pipe.dispose();
   await rm(folder, { recursive: true });
+});
+
+test.each([
+  [{ dtype: 'int8' }, 'dtype is "int8": it has to be f32, fp32, q8 or q4'],
+  [{ backend: 'cuda' }, 'backend is "cuda": it has to be auto, wasm or reference'],
+  [{ threads: '2' }, 'threads is "2": it has to be a whole number from 1'],
+  [{ worker: 'no' }, 'worker is "no": it has to be true or false'],
+  [{ thread: 2 }, 'did you mean threads?'],
+])('a pipeline is not opened with %j', async (options, message) => {
+  const opening = pipeline('text-generation', folder, options as object);
+  await expect(opening).rejects.toThrow(OptionError);
+  await expect(opening).rejects.toThrow(message);
+});
+
+test.each([
+  [5, 'the input is 5'],
+  [undefined, 'the input is undefined'],
+  [{ role: 'user', content: 'x' }, 'the input is a message'],
+  [[], 'an empty list'],
+  [['a', { role: 'user', content: 'x' }], 'item 1 of the input is a message'],
+  [[null], 'item 0 of the input is null'],
+])('%j is no input', async (input, message) => {
+  await expect(pipe(input as string)).rejects.toThrow(TaskError);
+  await expect(pipe(input as string)).rejects.toThrow(message);
 });
 
 const FREE = { max_new_tokens: 6, eos_token_id: [], seed: 1 };

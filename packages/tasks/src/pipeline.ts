@@ -1,5 +1,5 @@
 /** `pipeline(task, model)`: the one way to ask for a task. */
-import { unknownOption } from '@parley/generate';
+import { OptionError, unknownOption } from '@parley/generate';
 import type { OpenOptions } from '@parley/generate/node';
 import { UnknownTaskError } from './errors.ts';
 import { textGeneration, type TextGenerationPipeline } from './text-generation.ts';
@@ -24,7 +24,14 @@ export interface PipelineOptions {
 export const DEFAULT_MODEL = 'parley-nano';
 
 const TASKS: readonly (keyof Pipelines)[] = ['text-generation'];
-const OPTIONS: readonly (keyof PipelineOptions)[] = ['dtype', 'backend', 'threads', 'simd', 'worker'];
+const oneOf = (...allowed: readonly unknown[]) => ({ holds: (value: unknown) => allowed.includes(value), range: allowed.join(', ').replace(/, (\w+)$/, ' or $1') });
+const OPTIONS: Readonly<Record<keyof PipelineOptions, { holds: (value: unknown) => boolean; range: string }>> = {
+  dtype: oneOf('f32', 'fp32', 'q8', 'q4'),
+  backend: oneOf('auto', 'wasm', 'reference'),
+  threads: { holds: (value) => Number.isSafeInteger(value) && (value as number) >= 1, range: 'a whole number from 1' },
+  simd: oneOf('auto', 'relaxed', 'plain'),
+  worker: oneOf(true, false),
+};
 
 /**
  * Opens a model, by name or path, for a task:
@@ -36,8 +43,12 @@ const OPTIONS: readonly (keyof PipelineOptions)[] = ['dtype', 'backend', 'thread
  */
 export async function pipeline<Task extends keyof Pipelines>(task: Task, model: string = DEFAULT_MODEL, options: PipelineOptions = {}): Promise<Pipelines[Task]> {
   if (!TASKS.includes(task)) throw new UnknownTaskError(task, TASKS);
-  for (const name of Object.keys(options)) {
-    if (!(OPTIONS as readonly string[]).includes(name)) throw unknownOption(name, OPTIONS);
+  for (const [option, value] of Object.entries(options)) {
+    const rule = (OPTIONS as Readonly<Record<string, (typeof OPTIONS)['dtype'] | undefined>>)[option];
+    if (rule === undefined) throw unknownOption(option, Object.keys(OPTIONS));
+    if (value !== undefined && !rule.holds(value)) {
+      throw new OptionError(`${option} is ${JSON.stringify(value)}: it has to be ${rule.range}`, { option, value });
+    }
   }
   const [{ openGenerator }, { loadTokenizer }] = await Promise.all([import('@parley/generate/node'), import('@parley/tokenizer/node')]);
   const generator = await openGenerator(model, openOptions(options));

@@ -79,10 +79,27 @@ export function textGeneration(generator: ModelGenerator, tokenizer: Tokenizer):
 
 const isBatch = (input: TextGenerationInput): boolean => typeof input !== 'string' && (typeof input[0] === 'string' || Array.isArray(input[0]));
 
+/** What an item of a list is; null: nothing that can be asked. */
+function kindOf(item: unknown): 'text' | 'conversation' | 'message' | null {
+  if (typeof item === 'string') return 'text';
+  if (Array.isArray(item)) return 'conversation';
+  return typeof item === 'object' && item !== null && 'role' in item ? 'message' : null;
+}
+
+const described = (value: unknown): string =>
+  typeof value === 'string' ? 'a text' : Array.isArray(value) ? 'a list' : value === null || typeof value !== 'object' ? String(value)
+    : 'role' in value ? 'a message (of a conversation, a list)' : 'an object';
+
 function promptsOf(input: TextGenerationInput): Prompt[] {
   if (typeof input === 'string') return [input];
-  const [first] = input;
-  if (first === undefined) throw new TaskError('the input is an empty list: pass a text, texts, or the messages of a conversation');
+  const given: unknown = input;
+  if (!Array.isArray(given)) throw new TaskError(`the input is ${described(given)}: pass a text, texts, or the messages of a conversation`);
+  if (given.length === 0) throw new TaskError('the input is an empty list: pass a text, texts, or the messages of a conversation');
+  const kinds = new Set(given.map(kindOf));
+  if (kinds.size > 1 || kinds.has(null)) {
+    const odd = given.findIndex((each) => kindOf(each) === null || kindOf(each) !== kindOf(given[0]));
+    throw new TaskError(`item ${odd} of the input is ${described(given[odd])}: pass texts, or messages of one conversation, or conversations`);
+  }
   if (isBatch(input)) {
     return (input as readonly (string | readonly ChatMessage[])[]).map((each) => (typeof each === 'string' ? each : { messages: each }));
   }

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { ReferenceBackend } from '@parley/engine';
 import { saveModel } from '@parley/model/node';
 import { saveTokenizer } from '@parley/tokenizer/node';
@@ -74,6 +76,18 @@ test('errors come back with class, message and fields', async () => {
   expect((error as Error).message).toContain('a prompt of 2 tokens and 5,000 new ones need 5,002');
   await expect(open(true).then(() => openGenerator(join(folder, 'nowhere')))).rejects.toMatchObject({ name: 'ModelNotFoundError' });
   await expect(openGenerator(folder, { backend: 'reference', threads: 3 })).rejects.toThrow('the reference backend has one thread, not 3');
+});
+
+test('disposing with a request open ends also where nothing else keeps the process alive', async () => {
+  const script = `
+    import { openGenerator } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
+    const generator = await openGenerator(${JSON.stringify(folder)}, { backend: 'reference' });
+    const open = generator.generate('Hi', { maxNewTokens: 4000, eosTokenId: [] }).result().catch((error) => error.name);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await generator.dispose();
+    console.log(await open);`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+  expect(stdout.trim()).toBe('GeneratorClosedError');
 });
 
 test('disposing ends open requests; so does the death of the thread, and both name the reason', async () => {

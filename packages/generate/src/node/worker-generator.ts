@@ -111,7 +111,8 @@ export class WorkerGenerator implements Generator {
         while (!inbox.ended) await inbox.changed();
       }
       this.#open.delete(request.id);
-      if (this.#open.size === 0) this.#worker.unref();
+      // Unless it is being disposed of: whoever waits for that must not be left waiting by a process that ends.
+      if (this.#open.size === 0 && this.#closed === undefined) this.#worker.unref();
     }
   }
 
