@@ -52,8 +52,8 @@ test.each([
   [['a', { role: 'user', content: 'x' }], 'item 1 of the input is a message'],
   [[null], 'item 0 of the input is null'],
 ])('%j is no input', async (input, message) => {
-  await expect(pipe(input as string)).rejects.toThrow(TaskError);
-  await expect(pipe(input as string)).rejects.toThrow(message);
+  await expect(pipe(input as unknown as string)).rejects.toThrow(TaskError);
+  await expect(pipe(input as unknown as string)).rejects.toThrow(message);
 });
 
 const FREE = { max_new_tokens: 6, eos_token_id: [], seed: 1 };
