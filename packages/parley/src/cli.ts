@@ -28,12 +28,12 @@ async function main(args: readonly string[]): Promise<number> {
     .configureHelp({ helpWidth: 100 })
     .showHelpAfterError('(parley --help, or parley VERB --help, shows what can be asked)')
     .exitOverride();
-  // Only the verb that is asked for is loaded; help for everything loads everything.
-  const asked = COMMANDS[args[0] ?? ''];
-  const modules = asked ? [asked] : Object.values(COMMANDS);
-  for (const load of modules) (await load()).register(program);
-  inheritSettings(program);
   try {
+    // Only the verb that is asked for is loaded; help for everything loads everything.
+    const verb = args[0] ?? '';
+    const asked = Object.hasOwn(COMMANDS, verb) ? COMMANDS[verb] : undefined;
+    for (const load of asked ? [asked] : Object.values(COMMANDS)) (await load()).register(program);
+    inheritSettings(program);
     await program.parseAsync(args, { from: 'user' });
     return typeof process.exitCode === 'number' ? process.exitCode : 0;
   } catch (error) {

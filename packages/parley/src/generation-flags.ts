@@ -1,8 +1,9 @@
 /** What `generate` and `chat` have in common: flags for the model and for generation, a model's one-line introduction, errors. */
 import { basename, dirname } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { PipelineOptions, TextGenerationOptions, TextGenerationPipeline } from '@parley/tasks';
 import { UsageError } from './errors.ts';
+import { number, threads, whole } from './flag-values.ts';
 
 export interface ModelFlags {
   model: string;
@@ -27,27 +28,6 @@ export interface SamplingFlags {
 
 /** The shipped model; a constant of its own, so that help needs no package loaded. @parley/tasks has the same, and a test compares. */
 export const DEFAULT_MODEL = 'parley-nano';
-
-/** Of the wasm backend; here too, so that asking for more is told before anything is loaded. */
-const MOST_THREADS = 64;
-
-export function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It takes a number.');
-  return value;
-}
-
-export function whole(text: string): number {
-  const value = number(text);
-  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It takes a whole number.');
-  return value;
-}
-
-function threads(text: string): number {
-  const value = whole(text);
-  if (value < 1 || value > MOST_THREADS) throw new InvalidArgumentError(`It takes a whole number from 1 to ${MOST_THREADS}.`);
-  return value;
-}
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 

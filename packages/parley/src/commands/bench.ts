@@ -1,7 +1,8 @@
 /** `parley bench [NAME]`: the benchmarks under bench/, each ending in one JSON line. */
 import { existsSync } from 'node:fs';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { UsageError } from '../errors.ts';
+import { threads, wholeFromOne } from '../flag-values.ts';
 
 /** The benchmarks are the repository's, not the package's: they stand beside packages/. */
 const BENCHMARKS_URL = new URL('../../../../bench/index.ts', import.meta.url);
@@ -11,24 +12,18 @@ interface Benchmark {
   run(options: object): Promise<object>;
 }
 
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It takes a whole number from 1.');
-  return value;
-}
-
 export function register(program: Command): void {
   program
     .command('bench')
     .description('measure the engine on this machine; without a name, everything')
     .argument('[name]', 'matmul, matvec, decode, prefill, train or tokenizer')
     .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'wasm', 'reference']).default('auto'))
-    .option('--threads <n>', 'threads (default: all cores)', positiveInteger)
+    .option('--threads <n>', 'threads (default: all cores)', threads)
     .addOption(new Option('--dtype <dtype>', 'weights').choices(['f32', 'q8', 'q4']))
     .addOption(new Option('--simd <kind>', 'which WebAssembly build').choices(['auto', 'relaxed', 'plain']).default('auto'))
     .option('--shape <shape>', 'sizes (1024x1024x1024) or a model (smollm2-135m, gpt-14m)')
-    .option('--tokens <n>', 'tokens per repeat, for decode and prefill', positiveInteger)
-    .option('--repeats <n>', 'timed repeats', positiveInteger, 10)
+    .option('--tokens <n>', 'tokens per repeat, for decode and prefill', wholeFromOne)
+    .option('--repeats <n>', 'timed repeats', wholeFromOne, 10)
     .option('--json', 'print only the JSON line')
     .addHelpText('after', `
 Examples:
@@ -40,7 +35,7 @@ Examples:
       const { BENCHMARKS } = (await import(BENCHMARKS_URL.href)) as { BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> };
       const names = name === undefined ? Object.keys(BENCHMARKS) : [name];
       for (const each of names) {
-        const load = BENCHMARKS[each];
+        const load = Object.hasOwn(BENCHMARKS, each) ? BENCHMARKS[each] : undefined;
         if (!load) throw new UsageError(`there is no benchmark "${each}": choose one of ${Object.keys(BENCHMARKS).join(', ')}`);
         const { benchmark } = await load();
         if (options.json !== true) process.stderr.write(`${each}: ${benchmark.summary}\n`);

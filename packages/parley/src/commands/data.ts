@@ -1,9 +1,11 @@
 /** `parley data prepare | inspect`: texts to shards, and what is in either. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Histogram, Inspection, Manifest, SourceSpec } from '@parley/data';
 import { UsageError } from '../errors.ts';
+import { fraction, wholeFromZero } from '../flag-values.ts';
+import { catchInterrupts } from '../interrupts.ts';
 
 interface PrepareFlags {
   tokenizer: string;
@@ -42,7 +44,10 @@ Examples:
   $ parley data prepare recipes/parley-nano.yaml --tokenizer models/parley-nano --output prepared`)
     .action(async (paths: string[], flags: PrepareFlags) => {
       const manifest = await prepareData(paths, flags);
-      if (flags.json === true) process.stdout.write(`${JSON.stringify(manifest)}\n`);
+      if (manifest === null) {
+        process.stderr.write('Stopped; nothing was written.\n');
+        process.exitCode = 130;
+      } else if (flags.json === true) process.stdout.write(`${JSON.stringify(manifest)}\n`);
       else process.stdout.write(describeManifest(manifest));
     });
 
@@ -51,7 +56,7 @@ Examples:
     .description('counts, lengths and samples of texts, or of a folder of shards')
     .argument('<path>', 'a file or folder of texts, a folder of shards, or a recipe (.yaml)')
     .option('--tokenizer <file-or-folder>', 'also count tokens (for shards: decode the samples)')
-    .option('--samples <n>', 'documents to show of each source', whole, 2)
+    .option('--samples <n>', 'documents to show of each source', wholeFromZero, 2)
     .option('--json', 'print one JSON object')
     .addHelpText('after', `
 Examples:
@@ -65,20 +70,33 @@ Examples:
     });
 }
 
-async function prepareData(paths: readonly string[], flags: PrepareFlags): Promise<Manifest> {
+/** Null when it was interrupted. */
+async function prepareData(paths: readonly string[], flags: PrepareFlags): Promise<Manifest | null> {
   const { prepare, uniqueSourceNames } = await import('@parley/data');
   const { loadTokenizer } = await import('@parley/tokenizer/node');
   const tokenizer = await loadTokenizer(flags.tokenizer);
   const recipe = await recipeSources(paths);
-  const { manifest } = await prepare({
-    sources: recipe ?? uniqueSourceNames(paths), tokenizer, folder: flags.output,
-    heldOut: flags.heldOut, deduplicate: flags.deduplicate, clean: flags.clean,
-    onProgress: ({ source, documents, tokens }) => {
-      if (process.stderr.isTTY) process.stderr.write(`\r\u001b[2K${source}: ${format(documents)} documents, ${format(tokens)} tokens`);
-    },
-  });
-  if (process.stderr.isTTY) process.stderr.write('\r\u001b[2K');
-  return manifest;
+  using interrupts = catchInterrupts();
+  const { signal } = interrupts;
+  const clearLine = (): void => {
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[2K');
+  };
+  try {
+    const { manifest } = await prepare({
+      sources: recipe ?? uniqueSourceNames(paths), tokenizer, folder: flags.output,
+      heldOut: flags.heldOut, deduplicate: flags.deduplicate, clean: flags.clean, signal,
+      onProgress: ({ source, documents, tokens }) => {
+        clearLine();
+        if (process.stderr.isTTY) process.stderr.write(`${source}: ${format(documents)} documents, ${format(tokens)} tokens`);
+      },
+    });
+    return manifest;
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return null;
+    throw error;
+  } finally {
+    clearLine();
+  }
 }
 
 async function recipeSources(paths: readonly string[]): Promise<SourceSpec[] | null> {
@@ -138,15 +156,3 @@ function histogramLines({ buckets }: Histogram): string[] {
 }
 
 const format = (value: number): string => value.toLocaleString('en');
-
-function fraction(text: string): number {
-  const value = Number(text);
-  if (!(value >= 0 && value < 1)) throw new InvalidArgumentError('It takes a share, from 0 to below 1.');
-  return value;
-}
-
-function whole(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('It takes a whole number from 0.');
-  return value;
-}

@@ -3,9 +3,11 @@ import { type Command, Option } from 'commander';
 import type { GenerateResult } from '@parley/generate';
 import type { TextGenerationOptions, TextGenerationPipeline } from '@parley/tasks';
 import { UsageError } from '../errors.ts';
+import { number, whole } from '../flag-values.ts';
 import {
-  addModelFlags, addSamplingFlags, asked, dim, introduce, type ModelFlags, number, pipelineOptions, type SamplingFlags, samplingOptions, waiting, whole,
+  addModelFlags, addSamplingFlags, asked, dim, introduce, type ModelFlags, pipelineOptions, type SamplingFlags, samplingOptions, waiting,
 } from '../generation-flags.ts';
+import { catchInterrupts } from '../interrupts.ts';
 
 interface Flags extends ModelFlags, SamplingFlags {
   numReturnSequences?: number;
@@ -50,14 +52,13 @@ async function run(prompt: string, flags: Flags): Promise<void> {
   const text = prompt === '-' ? await readInput() : prompt;
   const { checkOptions, pipeline } = await import('@parley/tasks');
   checkOptions(optionsOf(flags));
-  const abort = new AbortController();
-  const interrupt = (): void => abort.abort();
-  process.once('SIGINT', interrupt);
+  using interrupts = catchInterrupts();
+  const { signal } = interrupts;
   try {
     const start = performance.now();
     await using pipe = await waiting(`Loading ${flags.model}`, () => pipeline('text-generation', flags.model, pipelineOptions(flags)));
     const loadMs = performance.now() - start;
-    const options = { ...optionsOf(flags), signal: abort.signal };
+    const options = { ...optionsOf(flags), signal };
     if (flags.json === true) {
       const result = await pipe.stream(text, options).result();
       process.stdout.write(`${JSON.stringify(report(flags.model, { result, loadMs, withLogprobs: flags.logprobs !== undefined }))}\n`);
@@ -65,12 +66,10 @@ async function run(prompt: string, flags: Flags): Promise<void> {
       await print(pipe, { text, options, name: flags.model });
     }
   } catch (error) {
-    if (!abort.signal.aborted) throw error;
+    if (!signal.aborted) throw error;
     // What was written stays, and the caller learns that it is not the whole.
     process.stdout.write(flags.json === true ? '' : '\n');
     process.exitCode = 130;
-  } finally {
-    process.off('SIGINT', interrupt);
   }
 }
 

@@ -1,10 +1,12 @@
 /** `parley train`: follow a recipe, or make one for somebody's own texts and follow that. */
 import { existsSync } from 'node:fs';
 import { relative } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { ownTextRecipe, Recipe, RunResult, Sampler, TrainEvent } from '@parley/train';
 import type { Tokenizer } from '@parley/tokenizer';
 import { UsageError } from '../errors.ts';
+import { positive, threads, wholeFromOne } from '../flag-values.ts';
+import { catchInterrupts } from '../interrupts.ts';
 
 interface TrainFlags {
   resume?: boolean;
@@ -25,11 +27,11 @@ export function register(program: Command): void {
     .argument('<recipe-or-texts>', 'a recipe (.yaml), or a file or folder of .txt, .md and .jsonl to train on')
     .option('--resume', 'go on with a run that was stopped')
     .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'wasm', 'reference']).default('auto'))
-    .option('--threads <n>', 'threads of the wasm backend (default: one a core)', positiveInteger)
-    .option('--max-steps <n>', 'make every stage at most this long, to try a recipe out', positiveInteger)
+    .option('--threads <n>', 'threads of the wasm backend (default: one a core)', threads)
+    .option('--max-steps <n>', 'make every stage at most this long, to try a recipe out', wholeFromOne)
     .option('--output <folder>', 'where the run is kept (default: what the recipe says, or runs/NAME)')
     .option('--name <name>', 'own texts: what to call the model (default: after the folder)')
-    .option('--minutes <n>', 'own texts: about how long to train (default: 5)', positiveNumber)
+    .option('--minutes <n>', 'own texts: about how long to train (default: 5)', positive)
     .option('--from <model>', 'own texts: start from this model instead of from nothing')
     .option('--json', 'print one JSON object a line: everything that happens')
     .addHelpText('after', `
@@ -52,41 +54,34 @@ Examples:
 async function train(target: string, flags: TrainFlags): Promise<RunResult> {
   const { createBackend } = await import('@parley/engine/node');
   const training = await import('@parley/train');
-  const abort = new AbortController();
   const printer = flags.json === true ? jsonPrinter() : textPrinter();
-  let interrupts = 0;
-  const onInterrupt = (): void => {
-    if (++interrupts > 1) process.exit(130);
-    printer.say('Stopping after this step; once more to stop at once.');
-    abort.abort();
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
+  using interrupts = catchInterrupts(() => printer.say('Stopping after this step; once more to stop at once.'));
+  const { signal } = interrupts;
+  const again = `parley train ${target} --resume${given(flags)}`;
   try {
     const { recipe, folder, text } = /\.ya?ml$/i.test(target)
       ? refuseOwnTextFlags(await training.loadRecipe(target), flags)
-      : await ownText(target, flags, { ownTextRecipe: training.ownTextRecipe, printer, signal: abort.signal });
+      : await ownText(target, flags, { ownTextRecipe: training.ownTextRecipe, printer, signal });
     const output = flags.output ?? training.runFolder(recipe, folder);
     await using backend = await createBackend({
       backend: flags.backend, ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     });
     printer.say(`${recipe.name}: training on ${backend.description}; the run is kept in ${shown(output)}`);
     const result = await training.run({
-      recipe, folder, text, output, backend, resume: flags.resume, maxSteps: flags.maxSteps, sample: makeSampler, onEvent: (event) => printer.event(event), signal: abort.signal,
+      recipe, folder, text, output, backend, resume: flags.resume, maxSteps: flags.maxSteps, sample: makeSampler,
+      onEvent: (event) => printer.event(event), signal,
     });
-    printer.end(result, `parley train ${target} --resume${given(flags)}`);
+    printer.end(result, again);
     return result;
   } catch (error) {
-    if (abort.signal.aborted && error === abort.signal.reason) {
-      printer.say(`Stopped before the first step. Go on with: parley train ${target}`);
+    if (signal.aborted && error === signal.reason) {
+      printer.say(`Stopped before the first step. Go on with: ${again}`);
       return { ended: 'aborted', runFolder: '', modelFolder: null, stages: [] };
     }
     if (error instanceof training.RecipeError) throw new UsageError(error.message, { cause: error.cause });
     throw error;
   } finally {
     printer.close();
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
   }
 }
 
@@ -199,7 +194,8 @@ function textPrinter(): Printer {
           const epochs = Object.entries(event.epochs).map(([source, count]) => `${source} ×${count}`).join(', ');
           return line(
             `${event.stage}: ${event.parameters.toLocaleString('en')} parameters, ${event.steps.toLocaleString('en')} steps of ${event.tokensPerStep.toLocaleString('en')} tokens` +
-              `${event.step > 0 ? `, from step ${event.step}` : ''}; passes: ${epochs}; this machine multiplies at ${event.peakGflops.toFixed(1)} GFLOP/s`,
+              `${event.step > 0 ? `, from step ${event.step}` : ''}; passes: ${epochs}; ` +
+              `this machine multiplies at ${event.peakGflops.toFixed(1)} GFLOP/s or more`,
           );
         }
         case 'step':
@@ -237,16 +233,4 @@ function duration(seconds: number): string {
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-}
-
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It takes a whole number from 1.');
-  return value;
-}
-
-function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('It takes a number above 0.');
-  return value;
 }
