@@ -33,7 +33,10 @@ export interface PrepareOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Throws DataError for unreadable sources, a source that is empty or all held out, and names used twice. */
+/**
+ * Throws DataError for unreadable sources, a source that is empty or all held out, and names used twice, and the signal's reason
+ * when aborted; then the folder is as it was.
+ */
 export async function prepare(options: PrepareOptions): Promise<{ manifest: Manifest; reused: boolean }> {
   const { sources, tokenizer, folder, heldOut = 0.01, deduplicate = true, clean = true, signal } = options;
   checkNames(sources);
@@ -41,7 +44,7 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
   for (const source of sources) {
     const found = await sourceFiles(source);
     const records: FileRecord[] = [];
-    for (const file of found.files) records.push(await fileRecord(file));
+    for (const file of found.files) records.push(await fileRecord(file, signal));
     files.set(source.name, { records, ignored: found.ignored.length });
   }
   const tokenizerHash = tokenizerDigest(tokenizer);
@@ -65,10 +68,9 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
     for (const source of sources) {
       const counts = emptyCounts();
       const shard = { vocabSize: tokenizer.vocabSize, withMask: true };
-      const writers = {
-        train: new ShardWriter(splitBase(work, source.name, 'train'), shard),
-        'held-out': new ShardWriter(splitBase(work, source.name, 'held-out'), shard),
-      };
+      using train = new ShardWriter(splitBase(work, source.name, 'train'), shard);
+      using kept = new ShardWriter(splitBase(work, source.name, 'held-out'), shard);
+      const writers = { train, 'held-out': kept };
       for await (const { document, digest } of readSource(source, counts, { clean, seen, signal })) {
         const split = digest.readUInt32BE(24) < (source.heldOut ?? heldOut) * 2 ** 32 ? 'held-out' : 'train';
         writers[split].add(encodeDocument(document, tokenizer, end));

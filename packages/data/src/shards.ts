@@ -35,7 +35,8 @@ export interface EncodedDocument {
 
 const partName = (base: string, part: number, kind: string): string => `${base}.${String(part).padStart(3, '0')}.${kind}`;
 
-export class ShardWriter {
+/** Writes a split's files. Dispose it: until `finish` it holds them open. */
+export class ShardWriter implements Disposable {
   readonly #base: string;
   readonly #wide: boolean;
   readonly #vocabSize: number;
@@ -73,13 +74,24 @@ export class ShardWriter {
     this.#summary.bytes += document.bytes;
   }
 
+  /** Writes what is left and the index, synced to the disk. */
   finish(): SplitSummary {
     this.#closePart();
     const fd = openSync(`${this.#base}.index`, 'w');
-    writeSync(fd, littleEndian(Uint32Array.from(this.#index)));
-    fsyncSync(fd);
-    closeSync(fd);
+    try {
+      writeAll(fd, littleEndian(Uint32Array.from(this.#index)));
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
     return { ...this.#summary, parts: this.#part + 1 };
+  }
+
+  /** Closes the files as they are; after `finish` there is nothing to do. */
+  [Symbol.dispose](): void {
+    for (const open of [this.#tokens, this.#mask]) if (open !== null) closeSync(open.fd);
+    this.#tokens = null;
+    this.#mask = null;
   }
 
   #push(id: number, spoken: number): void {
@@ -94,11 +106,11 @@ export class ShardWriter {
   #flush(): void {
     const tokens = this.#tokens;
     if (tokens === null) return;
-    writeSync(tokens.fd, littleEndian(tokens.buffer.subarray(0, tokens.used)));
+    writeAll(tokens.fd, littleEndian(tokens.buffer.subarray(0, tokens.used)));
     if (this.#mask !== null) {
       const bits = new Uint8Array(Math.ceil(tokens.used / 8));
       for (let i = 0; i < tokens.used; i++) bits[i >> 3] = (bits[i >> 3] ?? 0) | ((this.#mask.buffer[i] ?? 0) << (i & 7));
-      writeSync(this.#mask.fd, bits);
+      writeAll(this.#mask.fd, bits);
     }
     tokens.written += tokens.used;
     tokens.used = 0;
@@ -114,13 +126,8 @@ export class ShardWriter {
 
   #closePart(): void {
     this.#flush();
-    for (const open of [this.#tokens, this.#mask]) {
-      if (open === null) continue;
-      fsyncSync(open.fd);
-      closeSync(open.fd);
-    }
-    this.#tokens = null;
-    this.#mask = null;
+    for (const open of [this.#tokens, this.#mask]) if (open !== null) fsyncSync(open.fd);
+    this[Symbol.dispose]();
   }
 }
 
@@ -143,6 +150,7 @@ export class ShardReader implements Disposable {
   readonly #width: 2 | 4;
   #bytes = Buffer.alloc(4096);
 
+  /** `base`: folder/NAME.SPLIT. `parts`: how many the split's summary counts. Throws DataError for missing or damaged files. */
   constructor(base: string, options: { vocabSize: number; parts: number }) {
     this.base = base;
     this.#width = options.vocabSize > 65_536 ? 4 : 2;
@@ -165,8 +173,15 @@ export class ShardReader implements Disposable {
       start += packed >>> 1;
     }
     for (let part = 0; part < options.parts; part++) {
-      const mask = partName(base, part, 'mask');
-      this.#files.push({ tokens: openSync(partName(base, part, 'tokens'), 'r'), mask: existsSync(mask) ? openSync(mask, 'r') : null });
+      const [tokens, mask] = [partName(base, part, 'tokens'), partName(base, part, 'mask')];
+      try {
+        const file: { tokens: number; mask: number | null } = { tokens: openSync(tokens, 'r'), mask: null };
+        this.#files.push(file);
+        if (existsSync(mask)) file.mask = openSync(mask, 'r');
+      } catch (cause) {
+        this.dispose();
+        throw new DataError('cannot be opened: prepare the data again', { path: tokens, cause });
+      }
     }
   }
 
@@ -218,6 +233,11 @@ export class ShardReader implements Disposable {
     }
     return this.#bytes.subarray(0, length);
   }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(fd, bytes, done);
 }
 
 /** The bytes of a typed array in little-endian order, whatever the machine's own. */

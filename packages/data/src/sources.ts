@@ -41,7 +41,7 @@ export interface SourceCounts {
 }
 
 export interface FileRecord {
-  /** As the recipe names it. */
+  /** The file's name, without its folders. */
   readonly path: string;
   readonly bytes: number;
   readonly sha256: string;
@@ -138,10 +138,11 @@ function* splitText(document: Document, limit: number | undefined): Generator<Do
 const digestOf = (document: Document): Buffer => createHash('sha256').update(identity(document)).digest();
 
 /** Size and SHA-256 of a file; `path` in the record is the file's name alone, so that no machine's folders are recorded. */
-export async function fileRecord(path: string): Promise<FileRecord> {
+export async function fileRecord(path: string, signal?: AbortSignal): Promise<FileRecord> {
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    signal?.throwIfAborted();
     const part = chunk as Buffer;
     bytes += part.length;
     hash.update(part);
