@@ -108,7 +108,7 @@ function reserve({ settings, contextLength }: PromptSetting): number {
  * Leaves out the oldest turns, a user's message with the answers to it, until the conversation has at most `room` tokens.
  * System messages and everything from the last user message on stay; if that is still too long, so it is returned.
  */
-export function trimConversation(
+function trimConversation(
   messages: readonly ChatMessage[],
   options: { encode: (messages: readonly ChatMessage[]) => number[]; whole: readonly number[]; room: number },
 ): { tokens: readonly number[]; droppedMessages: number } {
@@ -131,7 +131,7 @@ export function trimConversation(
 const some = (tokens: number): string => `${count(tokens)} ${tokens === 1 ? 'token' : 'tokens'}`;
 
 /** New tokens at most after a prompt of this length. */
-export function roomFor(promptTokens: number, { settings, contextLength }: PromptSetting): number {
+function roomFor(promptTokens: number, { settings, contextLength }: PromptSetting): number {
   const { maxNewTokens, maxLength, contextOverflow, minNewTokens, minLength } = settings;
   const asked = maxNewTokens ?? (maxLength === null ? null : maxLength - promptTokens);
   if (asked !== null && asked < 1) {

@@ -94,7 +94,7 @@ export class Checkpoint {
     return { dtype: entry.dtype, shape: entry.shape, bytes: entry.end - entry.begin, file: source.name };
   }
 
-  /** Fills `out` with a tensor's values from the `first`-th on, widened to f32. */
+  /** Fills `out` with a tensor's values from the `first`-th on, widened to f32. The tensor has to have as many: see `info`. Throws CheckpointError. */
   async read(tensor: string, first: number, out: Float32Array): Promise<void> {
     const { entry, source } = this.#find(tensor);
     if (entry.dtype === 'F32') {

@@ -7,7 +7,7 @@ import type { Random } from '@parley/engine';
 import type { TransformerConfig } from './config.ts';
 import type { ParameterSpec } from './parameters.ts';
 
-export const INITIAL_DEVIATION = 0.02;
+const INITIAL_DEVIATION = 0.02;
 
 /** The initial values of one parameter; draws from `random` only for matrices and tables. */
 export function initialValues(spec: ParameterSpec, config: TransformerConfig, random: Random): Float32Array {

@@ -158,7 +158,10 @@ function duplicateKey(text: string): string | null {
 /** Data starts on a cache line, so that a mapped file's tensors are aligned for any element type. */
 const ALIGNMENT = 64;
 
-/** The bytes in front of the data of tensors stored in this order, and where each lies in the file. */
+/**
+ * The bytes in front of the data of tensors stored in this order, one after the other. Throws CheckpointError for a dtype that the
+ * format does not have and for a name used twice.
+ */
 export function encodeSafetensorsHeader(
   tensors: readonly { readonly name: string; readonly dtype: string; readonly shape: readonly number[] }[],
   metadata: Readonly<Record<string, string>> = {},
@@ -170,7 +173,7 @@ export function encodeSafetensorsHeader(
     const fail = (message: string): never => {
       throw new CheckpointError(message, { file: '', tensor: name });
     };
-    if (bits === undefined) return fail(`dtype ${dtype} of tensor ${name} is unknown to the format`);
+    if (bits === undefined) return fail(`dtype ${dtype} of tensor ${name} is unknown: the format has ${Object.keys(DTYPE_BITS).join(', ')}`);
     if (name === '__metadata__' || Object.hasOwn(header, name)) fail(`the tensor name ${name} is taken: give each tensor its own`);
     const end = offset + (shape.reduce((product, extent) => product * extent, 1) * bits) / 8;
     header[name] = { dtype, shape, data_offsets: [offset, end] };

@@ -15,8 +15,8 @@ import type { Transformer } from '../transformer.ts';
 import { FileSource, readJSON, writeAtomic, writeJSON } from './files.ts';
 
 export const CONFIG_FILE = 'config.json';
-export const WEIGHTS_FILE = 'model.safetensors';
-export const INDEX_FILE = 'model.safetensors.index.json';
+const WEIGHTS_FILE = 'model.safetensors';
+const INDEX_FILE = 'model.safetensors.index.json';
 const GENERATION_FILE = 'generation_config.json';
 
 export interface LoadModelOptions extends LoadWeightsOptions {

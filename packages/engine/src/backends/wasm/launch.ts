@@ -19,9 +19,3 @@ export const CHUNK_BYTES = 1 << 16;
 export function rowGrain(rowBytes: number, chunkBytes = CHUNK_BYTES): number {
   return Math.max(1, Math.floor(chunkBytes / Math.max(rowBytes, 1)));
 }
-
-/** The width of a matrix's rows and their number: its last axis, and all before it. */
-export function rowsOf(x: Tensor): { rows: number; columns: number } {
-  const columns = x.shape.at(-1) ?? 1;
-  return { rows: columns === 0 ? 0 : x.size / columns, columns };
-}
