@@ -43,12 +43,12 @@ function importsOf(name: string): Import[] {
   });
 }
 
-const isTest = (file: string): boolean => /\.test\.ts$/.test(file) || file.includes(`${sep}testing${sep}`);
+const isTest = (file: string): boolean => file.endsWith('.test.ts') || file.includes(`${sep}testing${sep}`);
 const names = Object.keys(ARROWS);
 
 test('every package of the workspace has its arrows', () => {
   const folders = globSync('packages/*/package.json', { cwd: root }).map((file) => file.split(sep)[1]);
-  expect(folders.toSorted()).toEqual(names.toSorted());
+  expect(new Set(folders)).toEqual(new Set(names));
 });
 
 test.each(names)('%s imports only packages below it, and declares them', (name) => {
@@ -71,7 +71,8 @@ test.each(names)('%s imports only packages below it, and declares them', (name) 
     if (!declared.has(target) && !isTest(file)) faults.push(`${file} imports ${specifier}, which packages/${name}/package.json does not declare`);
   }
   expect(faults).toEqual([]);
-  if ((ARROWS[name] ?? []).length > 0) expect(seen).toBeGreaterThan(0);
+  // A package with arrows that imports nothing would mean that this test no longer sees imports.
+  expect(seen).toBeGreaterThanOrEqual(Math.min(1, ARROWS[name]?.length ?? 0));
 });
 
 test.each(names)('%s keeps its relative imports inside the package', (name) => {
@@ -85,7 +86,7 @@ test.each(names)('%s keeps its relative imports inside the package', (name) => {
 
 test.each(UNIVERSAL)('%s touches Node only under src/node/', (name) => {
   const faults = importsOf(name)
-    .filter(({ file, specifier }) => !isTest(file) && !file.includes(`${sep}src${sep}node${sep}`) && (specifier.startsWith('node:') || /\/node$/.test(specifier)))
+    .filter(({ file, specifier }) => !isTest(file) && !file.includes(`${sep}src${sep}node${sep}`) && (specifier.startsWith('node:') || specifier.endsWith('/node')))
     .map(({ file, specifier }) => `${file} imports ${specifier}`);
   expect(faults).toEqual([]);
 });
