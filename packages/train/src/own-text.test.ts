@@ -43,6 +43,19 @@ test('more text and more time make a larger model; starting from a model leaves 
   expect(recipe.tokenizer).toBeUndefined();
 });
 
+test('of a few documents none is held out: a single one could be the one', async () => {
+  const heldOut = async (name: string, files: number): Promise<number> =>
+    (await ownTextRecipe(texts(name, Object.fromEntries(paragraphs(files * 3).map((text, i) => [`${i}.txt`, `${text} ${text}`]))))).recipe.data.held_out;
+  expect([await heldOut('few', 6), await heldOut('more', 7)]).toEqual([0, 0.05]);
+});
+
+test('texts that no conversation can be made of, since they have no sentences, are only read', async () => {
+  const { recipe, survey } = await ownTextRecipe(texts('words', { 'a.txt': 'word '.repeat(2000) }));
+  expect(survey.speaks).toBe(false);
+  expect(recipe.data.sources.map(({ name }) => name)).toEqual(['texts']);
+  expect(recipe.stages.map(({ name }) => name)).toEqual(['reading']);
+});
+
 test('too little text is refused with the amount', async () => {
   await expect(ownTextRecipe(texts('little', { 'a.txt': 'Hello.' }))).rejects.toThrow(/6 bytes of text/);
 });

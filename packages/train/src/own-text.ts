@@ -1,6 +1,6 @@
 /** A recipe for somebody's own texts and chats, with nothing asked: every size is derived from how much there is. */
 import { basename, resolve } from 'node:path';
-import { findFiles, readDocuments, textBytes } from '@parley/data';
+import { dialogues, findFiles, readDocuments, textBytes } from '@parley/data';
 import { checkRecipe, type Recipe, type RecipeInput } from './recipe.ts';
 import { TrainError } from './errors.ts';
 
@@ -19,6 +19,8 @@ export interface OwnText {
   readonly documents: number;
   readonly conversations: number;
   readonly bytes: number;
+  /** Whether there are conversations, or texts that conversations can be made of. */
+  readonly speaks: boolean;
 }
 
 /** What is there. Reads every file once. */
@@ -27,14 +29,16 @@ export async function surveyTexts(path: string, signal?: AbortSignal): Promise<O
   let documents = 0;
   let conversations = 0;
   let bytes = 0;
+  let speaks = false;
   for (const file of files) {
     for await (const document of readDocuments(file, { signal })) {
       documents++;
       if (document.kind === 'conversation') conversations++;
       bytes += textBytes(document);
+      speaks ||= document.kind === 'conversation' || dialogues(document).next().done !== true;
     }
   }
-  return { files: files.length, documents, conversations, bytes };
+  return { files: files.length, documents, conversations, bytes, speaks };
 }
 
 /** Vocabulary, width and layers by how much text there is (bytes up to); weights are what that makes, in millions. */
@@ -59,6 +63,9 @@ function chooseSize(bytes: number, minutes: number): (typeof SIZES)[number] {
   return SIZES[Math.max(0, Math.min(enoughText, enoughTime))] ?? SIZES[0];
 }
 
+/** With fewer documents nothing is held out, and so no held-out loss measured. */
+const LEAST_DOCUMENTS = 20;
+
 /** Less text than this makes no model worth the name. */
 const LEAST_BYTES = 2_000;
 
@@ -80,10 +87,11 @@ export async function ownTextRecipe(path: string, options: OwnTextOptions = {}):
     description: `Trained on ${survey.files} file${survey.files === 1 ? '' : 's'} (${(survey.bytes / 1e6).toFixed(2)} MB of text).`,
     ...(from === undefined ? { tokenizer: { vocab_size: size.vocabulary } } : {}),
     data: {
-      held_out: 0.05,
+      // Whole documents are held out: of a few, that would be none, or all.
+      held_out: survey.documents < LEAST_DOCUMENTS ? 0 : 0.05,
       sources: [
         ...(texts ? [{ name: 'texts', path: full, only: 'texts' as const, split_characters: 8000 }] : []),
-        { name: 'conversations', path: full, dialogue: true, split_characters: 8000 },
+        ...(survey.speaks ? [{ name: 'conversations', path: full, dialogue: true, split_characters: 8000 }] : []),
       ],
     },
     model: from === undefined ? { hidden_size: size.width, layers: size.layers, heads: size.width / 32, context_length: 256 } : { from },
@@ -92,10 +100,10 @@ export async function ownTextRecipe(path: string, options: OwnTextOptions = {}):
         name: 'reading', kind: 'pretrain', minutes: minutes * 0.7, max_epochs: 30, batch_tokens: 1024,
         learning_rate: from === undefined ? 3e-3 : 5e-4, eval_every: 100, checkpoint_every: 100, eval_tokens: 8192,
       },
-      {
-        name: 'talking', kind: 'finetune', data: ['conversations'], minutes: minutes * 0.3, max_epochs: 8, batch_tokens: 1024,
+      ...(survey.speaks ? [{
+        name: 'talking', kind: 'finetune' as const, data: ['conversations'], minutes: minutes * 0.3, max_epochs: 8, batch_tokens: 1024,
         learning_rate: from === undefined ? 1e-3 : 5e-4, eval_every: 100, checkpoint_every: 100, eval_tokens: 8192,
-      },
+      }] : []),
     ],
   };
   return { recipe: checkRecipe(input, path), survey };

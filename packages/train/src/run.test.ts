@@ -28,8 +28,11 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs the recipe in a process of its own; with `killAt`, SIGKILL as soon as an event passes the test. True if it was killed. */
-async function inProcess(output: string, options: { resume?: boolean; killAt?: (event: TrainEvent) => boolean } = {}): Promise<boolean> {
-  const child = spawn(process.execPath, [script, recipePath, output, ...(options.resume === true ? ['resume'] : [])], { stdio: ['ignore', 'pipe', 'pipe'] });
+async function inProcess(
+  output: string, options: { backend?: 'reference' | 'wasm'; resume?: boolean; killAt?: (event: TrainEvent) => boolean } = {},
+): Promise<boolean> {
+  const { backend = 'reference', resume = false } = options;
+  const child = spawn(process.execPath, [script, recipePath, output, backend, ...(resume ? ['resume'] : [])], { stdio: ['ignore', 'pipe', 'pipe'] });
   let buffered = '';
   let errors = '';
   child.stderr.on('data', (chunk: Buffer) => void (errors += chunk.toString()));
@@ -79,6 +82,33 @@ test('a run killed with SIGKILL at several points and resumed has the same bits 
   await inProcess(killed, { resume: true });
   expect(await outcome(killed)).toEqual(expected);
 }, 60_000);
+
+test('on the wasm backend with two threads too, killed in the first steps, between checkpoints and in the second stage', async () => {
+  const whole = join(folder, 'whole-wasm');
+  await inProcess(whole, { backend: 'wasm' });
+  const killed = join(folder, 'killed-wasm');
+  const kills: ((event: TrainEvent) => boolean)[] = [
+    (event) => event.type === 'step' && event.step === 1,
+    (event) => event.type === 'step' && event.stage === 'read' && event.step === 5,
+    (event) => event.type === 'step' && event.stage === 'talk' && event.step === 3,
+  ];
+  let count = 0;
+  for (const killAt of kills) if (await inProcess(killed, { backend: 'wasm', resume: true, killAt })) count++;
+  expect(count).toBeGreaterThanOrEqual(2);
+  await inProcess(killed, { backend: 'wasm', resume: true });
+  expect(await outcome(killed)).toEqual(await outcome(whole));
+}, 60_000);
+
+test('a finished run is not trained over, and one that another process works on is left to it', async () => {
+  const { recipe, text } = await loadRecipe(recipePath);
+  await using backend = new ReferenceBackend();
+  const options = { recipe, folder, text, output: join(folder, 'whole'), backend };
+  await expect(run(options)).rejects.toThrow(/holds a run that is finished: train under another name/);
+  const [first, second] = await Promise.allSettled([1, 2].map(() => run({ ...options, output: join(folder, 'at-once'), maxSteps: 1 })));
+  expect(first).toMatchObject({ status: 'fulfilled', value: { ended: 'finished' } });
+  expect(second).toMatchObject({ status: 'rejected', reason: expect.any(CheckpointError) as unknown });
+  expect(existsSync(join(folder, 'at-once', 'lock'))).toBe(false);
+});
 
 test('an aborted run ends with a checkpoint, says so, and resumes to the same bits', async () => {
   const { recipe, text } = await loadRecipe(recipePath);

@@ -20,6 +20,7 @@ import { CheckpointError, TrainError } from './errors.ts';
 import type { TrainEvent } from './events.ts';
 import { exportModel } from './export.ts';
 import { lossCurve } from './chart.ts';
+import { lockRun } from './lock.ts';
 import { MetricsFile, readMetrics } from './metrics.ts';
 import { Peak } from './peak.ts';
 import { microRows, modelConfig, planStage, sourceSpecs, stageLoss, stageMixture } from './plan.ts';
@@ -69,9 +70,11 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const hash = recipeHash(recipe, options.maxSteps);
   const checkpointFolder = join(output, 'checkpoints');
   await mkdir(output, { recursive: true });
+  using _lock = lockRun(output);
   const checkpoints = await listCheckpoints(checkpointFolder);
   const latest = checkpoints.at(-1);
-  guard({ output, hash, latest, resume: options.resume ?? false });
+  guard({ output, hash, latest, stages: recipe.stages.length, resume: options.resume ?? false });
+  if (options.resume === true && latest === undefined) onEvent({ type: 'note', text: `There is no checkpoint in ${output} to go on from: starting at the beginning.` });
   await writeFile(join(output, 'recipe.yaml'), options.text ?? JSON.stringify(recipe, null, 2));
 
   const specs = sourceSpecs(recipe, folder);
@@ -168,16 +171,20 @@ export function recipeHash(recipe: Recipe, maxSteps?: number): string {
 }
 
 /** Nothing is overwritten and nothing is continued unless that is what was asked. */
-function guard(run: { output: string; hash: string; latest: Checkpoint | undefined; resume: boolean }): void {
-  const { output, latest, resume } = run;
+function guard(run: { output: string; hash: string; latest: Checkpoint | undefined; stages: number; resume: boolean }): void {
+  const { output, latest, stages, resume } = run;
   // A run may have ended before its first checkpoint: starting again and going on are then the same.
   if (latest === undefined) return;
   const at = `step ${latest.state.step} of ${latest.state.steps} of stage "${latest.state.stageName}"`;
+  const finished = latest.state.stage === stages - 1 && latest.state.step === latest.state.steps;
+  if (!resume && finished) {
+    throw new CheckpointError(`${output} holds a run that is finished: train under another name, or remove the folder to train again`);
+  }
   if (!resume) throw new CheckpointError(`${output} holds a run at ${at}: pass --resume to go on with it, or remove the folder to start again`);
   if (latest.state.recipe !== run.hash) {
     throw new CheckpointError(
       `the recipe has changed since the run in ${output} (at ${at}) began, so going on would give neither model: ` +
-        'undo the change (the old recipe is recipe.yaml there), or give the recipe another name',
+        'undo the change (flags such as --minutes count; the old recipe is recipe.yaml there), or train under another name',
     );
   }
 }

@@ -1,10 +1,10 @@
-/** A process that runs a recipe with the reference backend: `node run-recipe.ts RECIPE OUTPUT [resume]`. Killed by run.test.ts. */
-import { ReferenceBackend } from '@parley/engine';
+/** A process that runs a recipe: `node run-recipe.ts RECIPE OUTPUT reference|wasm [resume]`. Killed by run.test.ts. */
+import { createBackend } from '@parley/engine/node';
 import { loadRecipe } from '../recipe.ts';
 import { run } from '../run.ts';
 
-const [path = '', output = '', resume] = process.argv.slice(2);
-await using backend = new ReferenceBackend();
+const [path = '', output = '', backendName, resume] = process.argv.slice(2);
+await using backend = await createBackend(backendName === 'wasm' ? { backend: 'wasm', threads: 2 } : { backend: 'reference' });
 const { recipe, folder, text } = await loadRecipe(path);
 await run({
   recipe, folder, text, output, backend, resume: resume === 'resume',
