@@ -5,7 +5,7 @@
  */
 import { Arena } from '@parley/engine';
 import { createBackend } from '@parley/engine/node';
-import { type Benchmark, figure, machine, rates } from './harness.ts';
+import { BACKEND_FLAGS, type Benchmark, figure, machine, rates } from './harness.ts';
 import { positions, randomModel, randomTokens } from './model-shape.ts';
 
 /** Tokens already in the cache when the clock starts. */
@@ -20,6 +20,7 @@ function argmax(values: Float32Array): number {
 export const benchmark: Benchmark = {
   name: 'decode',
   summary: 'tokens a second of one stream; --shape smollm2-135m|gpt-14m, --dtype q4|q8|f32, --tokens per repeat',
+  takes: ['shape', 'dtype', 'tokens', ...BACKEND_FLAGS],
   async run(options) {
     const shape = options.shape ?? 'smollm2-135m';
     const dtype = options.dtype ?? 'q4';

@@ -17,9 +17,17 @@ export interface BenchOptions {
   readonly tokens?: number;
 }
 
+/** What a benchmark can be asked for, beside repeats. */
+export type BenchFlag = Exclude<keyof BenchOptions, 'repeats'>;
+
+/** Flags of everything that runs on a backend. */
+export const BACKEND_FLAGS = ['backend', 'threads', 'simd'] as const satisfies readonly BenchFlag[];
+
 export interface Benchmark {
   readonly name: string;
   readonly summary: string;
+  /** The flags it heeds; others are refused, so that no figure looks as if it had heeded them. */
+  readonly takes: readonly BenchFlag[];
   /** Runs, prints what a person wants to see, and returns the record that is printed last. */
   run(options: BenchOptions): Promise<BenchRecord>;
 }

@@ -3,11 +3,12 @@
  */
 import { Tensor } from '@parley/engine';
 import { createBackend } from '@parley/engine/node';
-import { type Benchmark, figure, machine, parseExtents, rates } from './harness.ts';
+import { BACKEND_FLAGS, type Benchmark, figure, machine, parseExtents, rates } from './harness.ts';
 
 export const benchmark: Benchmark = {
   name: 'matmul',
   summary: 'f32 matrix product (M, K) · (K, N), B stored (N, K) as linear layers store it; --shape MxKxN',
+  takes: ['shape', ...BACKEND_FLAGS],
   async run(options) {
     const shape = options.shape ?? '1024x1024x1024';
     const [m = 0, k = 0, n = 0] = parseExtents(shape, ['M', 'K', 'N']);

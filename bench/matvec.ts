@@ -4,7 +4,7 @@
  */
 import { Tensor } from '@parley/engine';
 import { createBackend } from '@parley/engine/node';
-import { type Benchmark, figure, machine, parseExtents, rates } from './harness.ts';
+import { BACKEND_FLAGS, type Benchmark, figure, machine, parseExtents, rates } from './harness.ts';
 
 /** Products per timed repeat: one alone is too short for the clock. */
 const PRODUCTS = 50;
@@ -12,6 +12,7 @@ const PRODUCTS = 50;
 export const benchmark: Benchmark = {
   name: 'matvec',
   summary: 'quantized matrix (R, C) times one row of activations; --shape RxC, --dtype q4|q8',
+  takes: ['shape', 'dtype', ...BACKEND_FLAGS],
   async run(options) {
     const shape = options.shape ?? '1536x576';
     const dtype = options.dtype ?? 'q4';

@@ -4,12 +4,13 @@
  */
 import { Arena } from '@parley/engine';
 import { createBackend } from '@parley/engine/node';
-import { type Benchmark, figure, machine, rates } from './harness.ts';
+import { BACKEND_FLAGS, type Benchmark, figure, machine, rates } from './harness.ts';
 import { positions, randomModel, randomTokens } from './model-shape.ts';
 
 export const benchmark: Benchmark = {
   name: 'prefill',
   summary: 'tokens a second of a prompt; --shape smollm2-135m|gpt-14m, --dtype q4|q8|f32, --tokens (256)',
+  takes: ['shape', 'dtype', 'tokens', ...BACKEND_FLAGS],
   async run(options) {
     const shape = options.shape ?? 'smollm2-135m';
     const dtype = options.dtype ?? 'q4';

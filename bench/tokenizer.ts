@@ -17,6 +17,7 @@ const ARTICLES = join(ROOT, '../shared/data/pretrain/en-wiki-more.jsonl.zst');
 export const benchmark: Benchmark = {
   name: 'tokenizer',
   summary: 'encoding 4 MB of English (or of this repository), beside gpt-tokenizer; --shape r50k_base or cl100k_base',
+  takes: ['shape'],
   async run(options) {
     const vocabulary = options.shape ?? 'r50k_base';
     if (!isPublished(vocabulary)) throw new Error(`shape "${vocabulary}" is not r50k_base or cl100k_base`);

@@ -5,7 +5,7 @@
 import { Arena, Tape } from '@parley/engine';
 import { createBackend } from '@parley/engine/node';
 import { AdamW } from '@parley/train';
-import { type Benchmark, figure, machine, rates } from './harness.ts';
+import { BACKEND_FLAGS, type Benchmark, figure, machine, rates } from './harness.ts';
 import { positions, randomModel, randomTokens } from './model-shape.ts';
 
 const BATCH = 8;
@@ -14,9 +14,9 @@ const CONTEXT = 256;
 export const benchmark: Benchmark = {
   name: 'train',
   summary: `tokens a second of training steps, batch ${BATCH}, context ${CONTEXT}; --shape gpt-14m`,
+  takes: ['shape', ...BACKEND_FLAGS],
   async run(options) {
     const shape = options.shape ?? 'gpt-14m';
-    if (options.dtype !== undefined && options.dtype !== 'f32') throw new Error(`training runs in f32: --dtype ${options.dtype} is for decode, prefill and matvec`);
     await using backend = await createBackend(options);
     using model = randomModel(backend, shape, 'f32');
     using optimizer = new AdamW(model, { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clip: 1 });

@@ -9,8 +9,13 @@ const BENCHMARKS_URL = new URL('../../../../bench/index.ts', import.meta.url);
 
 interface Benchmark {
   readonly summary: string;
+  readonly takes: readonly string[];
   run(options: object): Promise<object>;
 }
+
+/** Flags that some benchmarks take and others do not, and those of them that go with running all. */
+const FLAGS = ['backend', 'threads', 'dtype', 'simd', 'shape', 'tokens'];
+const OF_ALL = ['backend', 'threads', 'simd'];
 
 export function register(program: Command): void {
   program
@@ -30,7 +35,8 @@ Examples:
   $ parley bench decode --shape smollm2-135m --dtype q4 --threads 2
   $ parley bench matmul --shape 2048x384x1536
   $ npm run bench -- train --threads 1`)
-    .action(async (name: string | undefined, options: Record<string, unknown> & { json?: boolean }) => {
+    .action(async (name: string | undefined, options: Record<string, unknown> & { json?: boolean }, command: Command) => {
+      const given = FLAGS.filter((flag) => command.getOptionValueSource(flag) === 'cli');
       if (!existsSync(BENCHMARKS_URL)) throw new UsageError('the benchmarks come with the repository, not with the package: clone it to run them');
       const { BENCHMARKS } = (await import(BENCHMARKS_URL.href)) as { BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> };
       const names = name === undefined ? Object.keys(BENCHMARKS) : [name];
@@ -38,6 +44,12 @@ Examples:
         const load = Object.hasOwn(BENCHMARKS, each) ? BENCHMARKS[each] : undefined;
         if (!load) throw new UsageError(`there is no benchmark "${each}": choose one of ${Object.keys(BENCHMARKS).join(', ')}`);
         const { benchmark } = await load();
+        for (const flag of given) {
+          if (name === undefined ? OF_ALL.includes(flag) : benchmark.takes.includes(flag)) continue;
+          throw new UsageError(name === undefined
+            ? `--${flag} is not for every benchmark: name the one it is for`
+            : `--${flag} is not for "${each}", which takes ${benchmark.takes.map((taken) => `--${taken}`).join(', ')}`);
+        }
         if (options.json !== true) process.stderr.write(`${each}: ${benchmark.summary}\n`);
         process.stdout.write(`${JSON.stringify(await benchmark.run(options))}\n`);
       }
