@@ -150,7 +150,7 @@ function jsonPrinter(): Printer {
   };
 }
 
-/** On a terminal the progress line is written over; elsewhere it is printed every tenth step, so that logs stay readable. */
+/** On a terminal the progress line is written over; elsewhere it is printed every ten seconds, so that logs stay readable. */
 function textPrinter(): Printer {
   const out = process.stderr;
   const live = out.isTTY === true;
