@@ -106,15 +106,35 @@ export class Loader {
   /** The next micro-batch. There always is one: sources repeat, epoch by epoch. */
   next(): MicroBatch {
     const batch = new BatchBuilder(this.#options.rows, this.#options.padding);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const entry of waiting) if (!this.#place(batch, entry)) this.#waiting.push(entry);
-    while (batch.room > 0 && this.#waiting.length < WAITING) {
-      const entry = this.#draw();
-      if (!this.#place(batch, entry)) this.#waiting.push(entry);
-    }
-    this.#padding += batch.room;
+    for (const entry of this.nextPieces()) this.#add(batch, entry);
     return batch.finish(this.#options.contextLength);
+  }
+
+  /**
+   * The pieces of the next micro-batch, [source, piece] in the order of its rows, in place of the micro-batch: what is left
+   * to do is to read their tokens (see `pieces`).
+   */
+  nextPieces(): [source: number, piece: number][] {
+    const placed: [number, number][] = [];
+    let room = this.#options.rows;
+    const fit = (entry: [number, number]): void => {
+      const length = this.#at(entry[0]).piece(entry[1]).length - 1;
+      if (length > room) {
+        this.#waiting.push(entry);
+      } else {
+        placed.push(entry);
+        room -= length;
+      }
+    };
+    for (const entry of this.#waiting.splice(0)) fit(entry);
+    while (room > 0 && this.#waiting.length < WAITING) fit(this.#draw());
+    this.#padding += room;
+    return placed;
+  }
+
+  /** Where each piece of a source lies in its shards. */
+  pieces(source: number): Pieces {
+    return this.#at(source);
   }
 
   #draw(): [number, number] {
@@ -140,9 +160,8 @@ export class Loader {
     return [source, piece];
   }
 
-  #place(batch: BatchBuilder, [source, piece]: [number, number]): boolean {
+  #add(batch: BatchBuilder, [source, piece]: [number, number]): void {
     const { part, start, length, conversation } = this.#at(source).piece(piece);
-    if (length - 1 > batch.room) return false;
     const { shards } = this.#options.sources[source] ?? {};
     if (shards === undefined) throw new DataError(`there is no source ${source}`);
     const ids = new Int32Array(length);
@@ -153,7 +172,6 @@ export class Loader {
       shards.readMask(part, start, mask);
     }
     batch.add(ids, mask, source);
-    return true;
   }
 
   #at(source: number): Pieces {
