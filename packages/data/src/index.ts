@@ -7,9 +7,11 @@ export { type Histogram, inspectShards, inspectSource, type Inspection, type Ins
 export {
   IGNORED, Loader, type LoaderOptions, type LoaderPlace, type LoaderSource, type MicroBatch, sequentialBatches,
 } from './loader.ts';
+export { readLines } from './lines.ts';
 export { type Manifest, type ManifestSource, readManifest, type Split, splitBase } from './manifest.ts';
 export { type LongConversations, type PieceReport, Pieces } from './pieces.ts';
-export { encodeDocument, prepare, type PrepareOptions, type PrepareProgress, tokenizerDigest } from './prepare.ts';
+export { encodeDocument, isHeldOut, prepare, type PrepareOptions, type PrepareProgress, tokenizerDigest } from './prepare.ts';
 export { cutPoint, findFiles, readDocuments, type ReadOptions, toDocument } from './readers.ts';
 export { ShardReader, ShardWriter, type SplitSummary } from './shards.ts';
 export { emptyCounts, fileRecord, readSource, type SourceCounts, sourceFiles, type SourceSpec } from './sources.ts';
+export { fillTemplate } from './template.ts';

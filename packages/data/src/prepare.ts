@@ -72,7 +72,7 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
       using kept = new ShardWriter(splitBase(work, source.name, 'held-out'), shard);
       const writers = { train, 'held-out': kept };
       for await (const { document, digest } of readSource(source, counts, { clean, seen, signal })) {
-        const split = digest.readUInt32BE(24) < (source.heldOut ?? heldOut) * 2 ** 32 ? 'held-out' : 'train';
+        const split = isHeldOut(digest, source.heldOut ?? heldOut) ? 'held-out' : 'train';
         writers[split].add(encodeDocument(document, tokenizer, end));
         if (counts.kept % 500 === 0) {
           options.onProgress?.({ source: source.name, documents: counts.kept, tokens: writers.train.tokens + writers['held-out'].tokens });
@@ -116,6 +116,9 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
     await rm(work, { recursive: true, force: true });
   }
 }
+
+/** Whether a document is kept from training, by its SHA-256 (see readSource) and the share that is. */
+export const isHeldOut = (digest: Buffer, share: number): boolean => digest.readUInt32BE(24) < share * 2 ** 32;
 
 /** A text between end-of-document tokens; a conversation in the chat template, with what the assistant speaks marked. */
 export function encodeDocument(document: Document, tokenizer: Tokenizer, end: number): EncodedDocument {
