@@ -109,7 +109,7 @@ test.each([
 });
 
 test.each([
-  [['x', '--top-k', 'many'], 'It takes a number.'],
+  [['x', '--top-k', 'many'], 'It takes a whole number.'],
   [['x', '--seed', '1.5'], 'It takes a whole number.'],
   [['x', '--length-penalty', ''], 'It takes a number.'],
   [['x', '--threads', '100000'], 'It takes a whole number from 1 to 64.'],
