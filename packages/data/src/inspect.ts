@@ -2,8 +2,9 @@
 import { basename } from 'node:path';
 import type { Tokenizer } from '@parley/tokenizer';
 import { type Document, textBytes } from './document.ts';
+import { DataError } from './errors.ts';
 import { readManifest, splitBase } from './manifest.ts';
-import { encodeDocument } from './prepare.ts';
+import { encodeDocument, tokenizerDigest } from './prepare.ts';
 import { ShardReader } from './shards.ts';
 import { emptyCounts, readSource, type SourceCounts, type SourceSpec } from './sources.ts';
 
@@ -69,6 +70,9 @@ export async function inspectSource(source: SourceSpec, options: InspectOptions)
 /** Each source's training split, from the shards alone; samples need the tokenizer they were made with. */
 export async function inspectShards(folder: string, options: InspectOptions): Promise<Inspection[]> {
   const manifest = await readManifest(folder);
+  if (options.tokenizer !== undefined && tokenizerDigest(options.tokenizer) !== manifest.tokenizer.sha256) {
+    throw new DataError('was prepared with another tokenizer, so its tokens mean something else: name that one', { path: folder });
+  }
   return manifest.sources.map(({ name, counts, splits: { train } }) => {
     using shards = new ShardReader(splitBase(folder, name, 'train'), { vocabSize: manifest.tokenizer.vocabSize, parts: train.parts });
     const lengths = new Lengths('tokens');

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CHATML_TEMPLATE, PARLEY_SPECIAL_TOKENS, type Tokenizer, trainTokenizer } from '@parley/tokenizer';
@@ -94,4 +94,26 @@ test('inspecting a source and its shards tells the same counts', async () => {
   expect(fromSource).toMatchObject({ turns: 2, dropped: { no_answer: 1 } });
   expect(fromSource.lengths.buckets.reduce((sum, { count }) => sum + count, 0)).toBe(2);
   expect(uniqueSourceNames(['a/x.txt', 'b/x.txt.gz', '?']).map(({ name }) => name)).toEqual(['x', 'x-2', 'source']);
+});
+
+test('a folder with somebody\'s files is never replaced, nor a file; prepared data is', async () => {
+  const letters = join(folder, 'letters');
+  mkdirSync(letters);
+  writeFileSync(join(letters, 'manifest.json'), '{"name": "a web page"}');
+  writeFileSync(join(letters, 'a.txt'), 'Dear Anna');
+  await expect(prepare({ sources: sources(), tokenizer, folder: letters })).rejects.toThrow(/letters: holds a\.txt, which is no prepared data/);
+  expect(readdirSync(letters).toSorted()).toEqual(['a.txt', 'manifest.json']);
+  await expect(prepare({ sources: sources(), tokenizer, folder: join(letters, 'a.txt') })).rejects.toThrow(/a\.txt: cannot be the folder of the prepared data/);
+  expect(readFileSync(join(letters, 'a.txt'), 'utf8')).toBe('Dear Anna');
+  const target = join(folder, 'again');
+  await prepare({ sources: sources(), tokenizer, folder: target });
+  expect((await prepare({ sources: sources(), tokenizer, folder: target, heldOut: 0.5 })).manifest.heldOut).toBe(0.5);
+});
+
+test('the samples of shards are refused with a tokenizer they were not made with', async () => {
+  const target = join(folder, 'decoded');
+  await prepare({ sources: sources(), tokenizer, folder: target });
+  expect((await inspectShards(target, { tokenizer, samples: 1 }))[0]?.samples).toHaveLength(1);
+  const other = await trainTokenizer(TEXTS, { vocabSize: 290, pattern: 'gpt4', specialTokens: PARLEY_SPECIAL_TOKENS, chatTemplate: CHATML_TEMPLATE });
+  await expect(inspectShards(target, { tokenizer: other, samples: 1 })).rejects.toThrow('another tokenizer');
 });

@@ -3,7 +3,7 @@
  * The folder appears whole or not at all: it is written beside its place and renamed.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Tokenizer } from '@parley/tokenizer';
 import { type Document, textBytes } from './document.ts';
@@ -21,7 +21,10 @@ export interface PrepareProgress {
 export interface PrepareOptions {
   readonly sources: readonly SourceSpec[];
   readonly tokenizer: Tokenizer;
-  /** The folder to make. One that holds the same data already is kept as it is; another is replaced. */
+  /**
+   * The folder to make. One that holds the same data already is kept as it is, other prepared data is replaced; a folder with
+   * anything else in it is an error.
+   */
   readonly folder: string;
   /** The share of documents (by hash) kept from training. Default 0.01. */
   readonly heldOut?: number | undefined;
@@ -34,8 +37,8 @@ export interface PrepareOptions {
 }
 
 /**
- * Throws DataError for unreadable sources, a source that is empty or all held out, and names used twice, and the signal's reason
- * when aborted; then the folder is as it was.
+ * Throws DataError for unreadable sources, a source that is empty or all held out, names used twice and a folder with other
+ * files in it, and the signal's reason when aborted; then the folder is as it was.
  */
 export async function prepare(options: PrepareOptions): Promise<{ manifest: Manifest; reused: boolean }> {
   const { sources, tokenizer, folder, heldOut = 0.01, deduplicate = true, clean = true, signal } = options;
@@ -56,6 +59,7 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
   });
   const existing = await readManifest(folder).catch(() => null);
   if (existing?.key === key) return { manifest: existing, reused: true };
+  await checkReplaceable(folder);
 
   const end = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
   if (end === undefined) throw new DataError('the tokenizer has neither a bos nor an eos token to end documents with: give it one');
@@ -115,6 +119,17 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** Nobody's files are lost by naming the wrong folder. */
+async function checkReplaceable(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === 'ENOENT') return [];
+    throw new DataError('cannot be the folder of the prepared data', { path: folder, cause: error });
+  });
+  const foreign = names.find((name) => !/^manifest\.json$|\.(?:index|tokens|mask)$/.test(name));
+  if (foreign === undefined) return;
+  throw new DataError(`holds ${foreign}, which is no prepared data and would be lost: choose a folder that is new or empty`, { path: folder });
 }
 
 /** Whether a document is kept from training, by its SHA-256 (see readSource) and the share that is. */
