@@ -1,5 +1,5 @@
 /** The end of a run: a model folder as Hugging Face has it, with a card that says what was measured. */
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Manifest } from '@parley/data';
 import type { GenerationConfig, Transformer } from '@parley/model';
@@ -8,6 +8,7 @@ import type { Tokenizer } from '@parley/tokenizer';
 import { saveTokenizer } from '@parley/tokenizer/node';
 import { modelCard } from './card.ts';
 import type { StageSummary } from './checkpoint.ts';
+import { TrainError } from './errors.ts';
 import type { Recipe } from './recipe.ts';
 
 export interface ExportOptions {
@@ -20,6 +21,16 @@ export interface ExportOptions {
   readonly target: string;
   /** What trained it, for the card. */
   readonly backend: string;
+}
+
+/** What a model replaces is a model, never somebody's files. Throws TrainError. */
+export async function refuseForeignTarget(target: string): Promise<void> {
+  const names = await readdir(target).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === 'ENOENT') return [];
+    throw new TrainError(`the model cannot be written to ${target}: choose another folder`, { cause: error });
+  });
+  if (names.length === 0 || (names.includes('config.json') && names.some((name) => name.endsWith('.safetensors')))) return;
+  throw new TrainError(`${target} holds ${names[0]} and is no model, and the model would replace the whole folder: choose another`);
 }
 
 /** Writes the folder beside its place and renames it: it appears whole or not at all. Throws what saving a model throws. */

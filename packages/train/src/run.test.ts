@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -108,6 +108,18 @@ test('a finished run is not trained over, and one that another process works on 
   expect(first).toMatchObject({ status: 'fulfilled', value: { ended: 'finished' } });
   expect(second).toMatchObject({ status: 'rejected', reason: expect.any(CheckpointError) as unknown });
   expect(existsSync(join(folder, 'at-once', 'lock'))).toBe(false);
+});
+
+test('nobody\'s files are replaced: neither by a run\'s folder nor by its model', async () => {
+  await using backend = new ReferenceBackend();
+  const mine = join(folder, 'mine');
+  mkdirSync(mine);
+  writeFileSync(join(mine, 'letter.txt'), 'Dear Anna');
+  const recipe = parseRecipe(TINY_RECIPE);
+  await expect(run({ recipe, folder, output: mine, backend })).rejects.toThrow(/mine holds letter\.txt and no run/);
+  const exporting = parseRecipe(`${TINY_RECIPE}export: { path: mine }\n`);
+  await expect(run({ recipe: exporting, folder, output: join(folder, 'beside'), backend })).rejects.toThrow(/mine holds letter\.txt and is no model/);
+  expect(readdirSync(mine)).toEqual(['letter.txt']);
 });
 
 test('an aborted run ends with a checkpoint, says so, and resumes to the same bits', async () => {
