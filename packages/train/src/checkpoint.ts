@@ -21,6 +21,8 @@ export interface CheckpointState {
   readonly recipe: string;
   /** The manifest's key: a checkpoint continues only on the data, tokens and all, that it was made with. */
   readonly data?: string;
+  /** What has trained the run so far, for the model card. */
+  readonly engine?: string;
   /** Index of the stage in the recipe, and its name. */
   readonly stage: number;
   readonly stageName: string;

@@ -1,7 +1,7 @@
 /** Held-out loss and bits per byte, with no gradient. */
 import { setImmediate } from 'node:timers/promises';
 import type { Arena } from '@parley/engine';
-import { IGNORED, type LongConversations, sequentialBatches, type ShardReader } from '@parley/data';
+import { IGNORED, type LongConversations, type MicroBatch, sequentialBatches, type ShardReader } from '@parley/data';
 import type { Transformer } from '@parley/model';
 
 export interface EvaluationSource {
@@ -44,6 +44,11 @@ export interface Evaluation {
   readonly sources: Readonly<Record<string, SourceEvaluation>>;
 }
 
+/** What one source is measured on, which has so much of the weight of all that have something held out. */
+export function heldOutBatches(shards: ShardReader, options: Omit<EvaluateOptions, 'sources' | 'signal'>, share: number): Iterable<MicroBatch> {
+  return sequentialBatches(shards, { ...options, limit: Math.max(options.contextLength, Math.round(options.tokens * share)) });
+}
+
 /**
  * loss: nats per target, the sources' means weighted as the mixture weighs them. bitsPerByte: all the nats of the targets
  * (ends of documents and turns included) over the bytes of text they stand for, likewise, so it does not depend on the
@@ -58,11 +63,10 @@ export async function evaluate(model: Transformer, arena: Arena, options: Evalua
   let bits = 0;
   let measured = 0;
   for (const { name, shards, weight } of present) {
-    const limit = Math.max(options.contextLength, Math.round((options.tokens * weight) / totalWeight));
     let nats = 0;
     let targets = 0;
     let bytes = 0;
-    for (const batch of sequentialBatches(shards, { ...options, limit })) {
+    for (const batch of heldOutBatches(shards, options, weight / totalWeight)) {
       await setImmediate();
       options.signal?.throwIfAborted();
       arena.reset();

@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { type Backend, Random } from '@parley/engine';
 import { Loader, type Manifest, type ManifestSource, prepare, ShardReader, type Split, splitBase } from '@parley/data';
@@ -18,15 +18,18 @@ import type { Tokenizer } from '@parley/tokenizer';
 import { type Checkpoint, listCheckpoints, type StageSummary } from './checkpoint.ts';
 import { CheckpointError, TrainError } from './errors.ts';
 import type { TrainEvent } from './events.ts';
-import { exportModel } from './export.ts';
+import { exportModel, refuseForeignTarget } from './export.ts';
 import { lossCurve } from './chart.ts';
 import { lockRun } from './lock.ts';
 import { MetricsFile, readMetrics } from './metrics.ts';
 import { Peak } from './peak.ts';
 import { microRows, modelConfig, planStage, sourceSpecs, stageLoss, stageMixture } from './plan.ts';
 import type { Recipe, RecipeStage } from './recipe.ts';
-import { estimateStepSeconds, type Sampler, type StageResult, trainStage } from './stage.ts';
+import { estimateStepSeconds, type Sampler, type StagePlan, type StageResult, trainStage } from './stage.ts';
 import { prepareTokenizer, tokenByteLengths } from './vocabulary.ts';
+
+/** In the run's folder: steps measured for stages that are given in minutes. */
+const LENGTHS = 'lengths.json';
 
 export interface RunOptions {
   readonly recipe: Recipe;
@@ -60,17 +63,36 @@ export function runFolder(recipe: Recipe, folder: string): string {
   return recipe.output === undefined ? resolve('runs', recipe.name) : resolve(folder, recipe.output);
 }
 
-/**
- * Throws RecipeError, DataError, CheckpointError, DivergenceError, what the engine and the model throw, and, when the signal is
- * aborted before the first step, its reason.
- */
-export async function run(options: RunOptions): Promise<RunResult> {
+/** A run with its tokenizer, shards and model at hand, whoever trains it. Until disposed, no other process takes its folder. */
+export interface OpenRun extends Disposable {
+  readonly output: string;
+  /** Of the recipe, as checkpoints carry it. */
+  readonly hash: string;
+  readonly checkpointFolder: string;
+  /** Where the model goes at the end. */
+  readonly modelFolder: string;
+  readonly latest: Checkpoint | undefined;
+  readonly tokenizer: Tokenizer;
+  readonly dataFolder: string;
+  readonly manifest: Manifest;
+  /** With its first weights, not the checkpoint's. */
+  readonly model: Transformer;
+}
+
+/** Everything before the first stage; what is there already is taken. Throws as `run` does. */
+export async function openRun(options: RunOptions): Promise<OpenRun> {
   const { recipe, folder, backend, signal, onEvent = () => {} } = options;
   const output = options.output ?? runFolder(recipe, folder);
   const hash = recipeHash(recipe, options.maxSteps);
   const checkpointFolder = join(output, 'checkpoints');
+  // A trial run does not take a finished model's place.
+  const trial = options.maxSteps !== undefined || recipe.export.path === undefined;
+  const modelFolder = trial ? join(output, 'model') : resolve(folder, recipe.export.path ?? '');
   await mkdir(output, { recursive: true });
-  using _lock = lockRun(output);
+  await refuseForeignFolder(output);
+  await refuseForeignTarget(modelFolder);
+  using open = new DisposableStack();
+  open.use(lockRun(output));
   const checkpoints = await listCheckpoints(checkpointFolder);
   const latest = checkpoints.at(-1);
   guard({ output, hash, latest, stages: recipe.stages.length, resume: options.resume ?? false });
@@ -93,16 +115,34 @@ export async function run(options: RunOptions): Promise<RunResult> {
   }
   for (const source of prepared.manifest.sources) onEvent({ type: 'note', text: describeSource(source) });
 
-  using model = base === null
+  const model = open.use(base === null
     ? Transformer.initialize(backend, modelConfig(recipe, tokenizer.vocabSize), new Random(recipe.seed))
-    : await loadModel(base, { backend, dtype: 'f32' });
+    : await loadModel(base, { backend, dtype: 'f32' }));
   if (model.config.vocabSize < tokenizer.vocabSize) {
     throw new TrainError(`the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.config.vocabSize}: they do not belong together`);
   }
+  const kept = open.move();
+  return {
+    output, hash, checkpointFolder, modelFolder, latest, tokenizer, dataFolder, manifest: prepared.manifest, model,
+    [Symbol.dispose]: () => kept.dispose(),
+  };
+}
+
+/**
+ * Throws RecipeError, DataError, CheckpointError, DivergenceError, what the engine and the model throw, and, when the signal is
+ * aborted before the first step, its reason.
+ */
+export async function run(options: RunOptions): Promise<RunResult> {
+  const { recipe, backend, signal, onEvent = () => {} } = options;
+  using opened = await openRun(options);
+  const { output, hash, checkpointFolder, modelFolder, latest, tokenizer, dataFolder, manifest, model } = opened;
   const tokenBytes = tokenByteLengths(tokenizer);
   const metrics = new MetricsFile(join(output, 'metrics.jsonl'));
   const peak = await Peak.measure(backend);
   const results: StageSummary[] = [];
+  const before = latest?.state.engine;
+  const engine = before === undefined || before.endsWith(backend.description) ? (before ?? backend.description) : `${before}, then ${backend.description}`;
+  let trained = false;
   if (latest !== undefined) {
     const finished = recipe.stages.slice(0, latest.state.stage).map((stage) => stage.name);
     metrics.keepUntil({ stages: finished, stage: latest.state.stageName, step: latest.state.step });
@@ -116,31 +156,25 @@ export async function run(options: RunOptions): Promise<RunResult> {
       continue;
     }
     const from = latest?.state.stage === index ? latest : undefined;
-    using data = openStage(dataFolder, prepared.manifest, stage, { recipe, contextLength: stage.context ?? model.config.contextLength });
+    using data = openStage(dataFolder, manifest, stage, { recipe, contextLength: stage.context ?? model.config.contextLength });
     const plan = planStage({
       recipe, stage, index, model: model.config, mixtureTokens: data.epochTokens, maxSteps: options.maxSteps,
       steps: await stageSteps(stage, { output, hash, from, model, data, onEvent }),
     });
-    const epochs = Object.fromEntries(data.mixture.map(({ source, weight, tokens }) => {
-      const whole = data.mixture.reduce((sum, entry) => sum + entry.weight, 0);
-      return [source, Number(((plan.schedule.steps * stage.batch_tokens * weight) / whole / tokens).toFixed(2))];
-    }));
+    const epochs = stageEpochs(data, plan.schedule.steps * stage.batch_tokens);
     onEvent({
       type: 'stage', stage: stage.name, steps: plan.schedule.steps, step: from?.state.step ?? 0, tokensPerStep: stage.batch_tokens,
       parameters: parameterCount(model.config), peakGflops: peak.gflops, epochs,
     });
-    for (const { name, report } of data.loader.sources) {
-      if (report.longConversations === 0 && report.tooShort === 0) continue;
-      onEvent({
-        type: 'note',
-        text: `${name}: ${report.longConversations} conversations are over the context of ${plan.contextLength} tokens (${stage.long_conversations}); ` +
-          `${report.droppedTokens} of their tokens are left out`,
-      });
-    }
+    for (const text of describeLong(data, plan)) onEvent({ type: 'note', text });
     const result: StageResult = await trainStage({
-      plan, model, loader: data.loader, heldOut: data.heldOut, tokenBytes, turnStart: prepared.manifest.turnStart, padding: prepared.manifest.padding,
-      checkpoints: { folder: checkpointFolder, recipe: hash, data: prepared.manifest.key }, results, from, peak,
-      seed: stageSeed(recipe, stage, index), sample: options.sample?.(tokenizer), record: (line) => metrics.append(line), onEvent, signal,
+      plan, model, loader: data.loader, heldOut: data.heldOut, tokenBytes, turnStart: manifest.turnStart, padding: manifest.padding,
+      checkpoints: { folder: checkpointFolder, recipe: hash, data: manifest.key, engine }, results, from, peak,
+      seed: stageSeed(recipe, stage, index), sample: options.sample?.(tokenizer), onEvent, signal,
+      record: (line) => {
+        trained ||= line.type === 'step';
+        metrics.append(line);
+      },
     });
     results.push(result.summary);
     if (result.ended === 'finished') {
@@ -150,12 +184,9 @@ export async function run(options: RunOptions): Promise<RunResult> {
     await writeLossCurve(output, recipe);
     return { ended: 'aborted', runFolder: output, modelFolder: null, stages: results };
   }
-  // A trial run does not take a finished model's place.
-  const trial = options.maxSteps !== undefined || recipe.export.path === undefined;
-  const modelFolder = trial ? join(output, 'model') : resolve(folder, recipe.export.path ?? '');
   await writeLossCurve(output, recipe);
   await exportModel({
-    model, tokenizer, recipe, manifest: prepared.manifest, results, target: modelFolder, backend: backend.description,
+    model, tokenizer, recipe, manifest, results, target: modelFolder, backend: trained ? engine : (before ?? engine),
   });
   onEvent({ type: 'export', folder: modelFolder });
   return { ended: 'finished', runFolder: output, modelFolder, stages: results };
@@ -168,6 +199,14 @@ export function recipeHash(recipe: Recipe, maxSteps?: number): string {
     eval_every: _1, eval_tokens: _2, sample_every: _3, samples: _4, checkpoint_every: _5, keep_checkpoints: _6, ...decisive
   }) => decisive);
   return createHash('sha256').update(JSON.stringify({ ...rest, stages, maxSteps })).digest('hex');
+}
+
+/** A run writes and removes parts of its folder by their names, so the folder is its own. */
+async function refuseForeignFolder(output: string): Promise<void> {
+  const names = await readdir(output);
+  const foreign = names.find((name) => name !== 'lock');
+  if (foreign === undefined || names.includes('recipe.yaml')) return;
+  throw new TrainError(`${output} holds ${foreign} and no run: a run needs a folder of its own, choose another`);
 }
 
 /** Nothing is overwritten and nothing is continued unless that is what was asked. */
@@ -189,9 +228,9 @@ function guard(run: { output: string; hash: string; latest: Checkpoint | undefin
   }
 }
 
-const stageSeed = (recipe: Recipe, stage: RecipeStage, index: number): number => stage.seed ?? recipe.seed * 1000 + index;
+export const stageSeed = (recipe: Recipe, stage: RecipeStage, index: number): number => stage.seed ?? recipe.seed * 1000 + index;
 
-interface OpenStage extends Disposable {
+export interface OpenStage extends Disposable {
   readonly loader: Loader;
   readonly mixture: readonly { source: string; weight: number; tokens: number }[];
   readonly heldOut: readonly { name: string; shards: ShardReader; weight: number }[];
@@ -199,7 +238,7 @@ interface OpenStage extends Disposable {
   readonly epochTokens: number | null;
 }
 
-function openStage(folder: string, manifest: Manifest, stage: RecipeStage, place: { recipe: Recipe; contextLength: number }): OpenStage {
+export function openStage(folder: string, manifest: Manifest, stage: RecipeStage, place: { recipe: Recipe; contextLength: number }): OpenStage {
   using open = new DisposableStack();
   const reader = (source: ManifestSource, split: Split): ShardReader => open.use(
     new ShardReader(splitBase(folder, source.name, split), { vocabSize: manifest.tokenizer.vocabSize, parts: source.splits[split].parts }),
@@ -231,9 +270,7 @@ async function stageSteps(
 ): Promise<number | null> {
   if (place.from !== undefined) return place.from.state.steps;
   if (stage.minutes === undefined) return null;
-  const path = join(place.output, 'lengths.json');
-  const file = existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as { recipe: string; steps: Record<string, number> }) : null;
-  const known = file?.recipe === place.hash ? file.steps : {};
+  const known = await measuredSteps(place.output, place.hash);
   const kept = known[stage.name];
   if (kept !== undefined) return kept;
   const before = place.data.loader.place;
@@ -243,12 +280,32 @@ async function stageSteps(
     : Math.ceil((stage.max_epochs * place.data.epochTokens) / stage.batch_tokens);
   const steps = Math.max(20, Math.min(most, Math.round((stage.minutes * 60) / seconds)));
   place.onEvent({ type: 'estimate', stage: stage.name, steps, seconds: steps * seconds });
-  await writeAtomic(path, [Buffer.from(JSON.stringify({ recipe: place.hash, steps: { ...known, [stage.name]: steps } }))]);
+  await writeAtomic(join(place.output, LENGTHS), [Buffer.from(JSON.stringify({ recipe: place.hash, steps: { ...known, [stage.name]: steps } }))]);
   return steps;
 }
 
+/** Steps, by stage, of stages given in minutes whose length has been measured in this run. */
+export async function measuredSteps(output: string, hash: string): Promise<Readonly<Record<string, number>>> {
+  const path = join(output, LENGTHS);
+  const file = existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as { recipe: string; steps: Record<string, number> }) : null;
+  return file?.recipe === hash ? file.steps : {};
+}
+
+/** Passes over each source that so many tokens of its mixture make. */
+export function stageEpochs(data: OpenStage, tokens: number): Record<string, number> {
+  const whole = data.mixture.reduce((sum, { weight }) => sum + weight, 0);
+  return Object.fromEntries(data.mixture.map((entry) => [entry.source, Number(((tokens * entry.weight) / whole / entry.tokens).toFixed(2))]));
+}
+
+/** What became of conversations over the context, a line a source that has some. */
+export function describeLong(data: OpenStage, plan: StagePlan): string[] {
+  return data.loader.sources.filter(({ report }) => report.longConversations > 0 || report.tooShort > 0).map(({ name, report }) =>
+    `${name}: ${report.longConversations} conversations are over the context of ${plan.contextLength} tokens (${plan.longConversations}); ` +
+      `${report.droppedTokens} of their tokens are left out`);
+}
+
 /** loss-curve.svg of what the run has measured so far. */
-async function writeLossCurve(output: string, recipe: Recipe): Promise<void> {
+export async function writeLossCurve(output: string, recipe: Recipe): Promise<void> {
   const metrics = join(output, 'metrics.jsonl');
   if (existsSync(metrics)) await writeFile(join(output, 'loss-curve.svg'), lossCurve(readMetrics(metrics), recipe.title ?? recipe.name));
 }

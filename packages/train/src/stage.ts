@@ -46,8 +46,8 @@ export interface StageOptions {
   readonly tokenBytes: Uint16Array;
   readonly turnStart: number | null;
   readonly padding: number;
-  /** Where checkpoints go, and the hashes they carry. */
-  readonly checkpoints: { readonly folder: string; readonly recipe: string; readonly data: string };
+  /** Where checkpoints go, the hashes they carry, and what trains. */
+  readonly checkpoints: { readonly folder: string; readonly recipe: string; readonly data: string; readonly engine: string };
   /** Results of earlier stages. */
   readonly results: readonly StageSummary[];
   /** To continue from: a checkpoint of this stage. */
@@ -96,7 +96,7 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
     const saved = await saveCheckpoint(
       options.checkpoints.folder,
       {
-        recipe: options.checkpoints.recipe, data: options.checkpoints.data, stage: plan.index, stageName: plan.name, step, steps, tokens, loader: loader.place,
+        recipe: options.checkpoints.recipe, data: options.checkpoints.data, engine: options.checkpoints.engine, stage: plan.index, stageName: plan.name, step, steps, tokens, loader: loader.place,
         results: [...options.results, summarize(options, { step, tokens, heldOut })],
       },
       { weights: model.parameters, moments: optimizer.moments },
