@@ -56,6 +56,11 @@ test('texts that no conversation can be made of, since they have no sentences, a
   expect(recipe.stages.map(({ name }) => name)).toEqual(['reading']);
 });
 
+test('a name keeps its letters when their accents go', async () => {
+  const { recipe } = await ownTextRecipe(texts('Späte Café-Notizen', { 'a.txt': paragraphs(40).join('\n\n') }));
+  expect(recipe.name).toBe('spate-cafe-notizen');
+});
+
 test('too little text is refused with the amount', async () => {
   await expect(ownTextRecipe(texts('little', { 'a.txt': 'Hello.' }))).rejects.toThrow(/6 bytes of text/);
 });

@@ -111,7 +111,7 @@ export async function ownTextRecipe(path: string, options: OwnTextOptions = {}):
 
 /** A file name as a recipe name: `My Letters.txt` → `my-letters`. */
 function slug(name: string): string {
-  const cleaned = name.replace(/\.(?:txt|md|markdown|text|jsonl|ndjson)?(?:\.(?:gz|zst))?$/i, '').normalize('NFKD').toLowerCase()
+  const cleaned = name.replace(/\.(?:txt|md|markdown|text|jsonl|ndjson)?(?:\.(?:gz|zst))?$/i, '').normalize('NFKD').replace(/\p{M}+/gu, '').toLowerCase()
     .replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '');
   return cleaned === '' ? 'own-text' : cleaned;
 }

@@ -63,7 +63,7 @@ test('Ctrl-C writes a checkpoint, says how to go on, and --resume goes on from i
 
 test('a folder of text files becomes a model folder with no recipe, and the last line says how to talk to it', async () => {
   const { status, errors } = await parley(['train', 'letters', '--threads', '1', '--max-steps', '3', '--minutes', '1']);
-  expect(errors).toMatch(/letters: 1 files, 1 documents \(0 conversations\), 0\.0\d MB of text/);
+  expect(errors).toMatch(/letters: 1 file, 1 document \(0 conversations\), 0\.0\d MB of text/);
   expect(errors.trim().split('\n').at(-1)).toBe('The model is in runs/letters/model. Talk to it: parley chat --model runs/letters/model');
   expect(status).toBe(0);
   expect(readFileSync(join(folder, 'runs', 'letters', 'model', 'README.md'), 'utf8')).toContain('| talking (finetune) | 3 |');
@@ -79,6 +79,7 @@ test.each([
   [['train', 'nowhere'], 2, /there is no nowhere/],
   [['train', 'small.yaml', '--minutes', '3'], 2, /--minutes is for training on your own texts/],
   [['train', 'letters', '--minutes', 'soon'], 2, /a number above 0/],
+  [['train', 'letters', '--from', 'nowhere', '--name', 'x'], 2, /no model is called "nowhere"/],
   [['train', 'nowhere.yaml'], 2, /nowhere\.yaml: there is no such recipe/],
   [['data', 'inspect', 'nowhere'], 1, /nowhere: there is no such file or folder/],
   [['data', 'prepare', 'letters'], 2, /--tokenizer/],

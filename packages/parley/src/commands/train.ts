@@ -57,7 +57,7 @@ async function train(target: string, flags: TrainFlags): Promise<RunResult> {
   const printer = flags.json === true ? jsonPrinter() : textPrinter();
   using interrupts = catchInterrupts(() => printer.say('Stopping after this step; once more to stop at once.'));
   const { signal } = interrupts;
-  const again = `parley train ${target} --resume${given(flags)}`;
+  const again = `parley train ${quoted(target)} --resume${given(flags)}`;
   try {
     const { recipe, folder, text } = /\.ya?ml$/i.test(target)
       ? refuseOwnTextFlags(await training.loadRecipe(target), flags)
@@ -78,7 +78,7 @@ async function train(target: string, flags: TrainFlags): Promise<RunResult> {
       printer.say(`Stopped before the first step. Go on with: ${again}`);
       return { ended: 'aborted', runFolder: '', modelFolder: null, stages: [] };
     }
-    if (error instanceof training.RecipeError) throw new UsageError(error.message, { cause: error.cause });
+    if (error instanceof training.RecipeError || (error instanceof Error && error.name === 'ModelNotFoundError')) throw new UsageError(error.message, { cause: error.cause });
     throw error;
   } finally {
     printer.close();
@@ -88,8 +88,13 @@ async function train(target: string, flags: TrainFlags): Promise<RunResult> {
 /** The flags that resuming has to repeat. */
 function given(flags: TrainFlags): string {
   return (['maxSteps', 'name', 'minutes', 'from', 'output'] as const)
-    .map((flag) => (flags[flag] === undefined ? '' : ` --${flag === 'maxSteps' ? 'max-steps' : flag} ${flags[flag]}`)).join('');
+    .map((flag) => (flags[flag] === undefined ? '' : ` --${flag === 'maxSteps' ? 'max-steps' : flag} ${quoted(String(flags[flag]))}`)).join('');
 }
+
+/** A word of a command line as a shell takes it, to be copied. */
+const quoted = (word: string): string => (/^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+const count = (amount: number, one: string): string => `${amount.toLocaleString('en')} ${one}${amount === 1 ? '' : 's'}`;
 
 interface Work {
   readonly recipe: Recipe;
@@ -112,9 +117,10 @@ async function ownText(
   const { minutes = 5 } = flags;
   const { recipe, survey } = await tools.ownTextRecipe(target, { name: flags.name, minutes, from: flags.from, signal: tools.signal });
   tools.printer.say(
-    `${target}: ${survey.files} files, ${survey.documents.toLocaleString('en')} documents (${survey.conversations.toLocaleString('en')} conversations), ` +
-      `${(survey.bytes / 1e6).toFixed(2)} MB of text. This will take up to about ${minutes} minutes (--minutes to change it).`,
+    `${target}: ${count(survey.files, 'file')}, ${count(survey.documents, 'document')} (${count(survey.conversations, 'conversation')}), ` +
+      `${(survey.bytes / 1e6).toFixed(2)} MB of text. This will take up to about ${count(minutes, 'minute')} (--minutes to change it).`,
   );
+  if (recipe.data.held_out === 0) tools.printer.say('Too few documents to keep any from training, so how well it does on text it has not seen is not measured.');
   return { recipe, folder: '.', text: undefined };
 }
 
@@ -178,7 +184,7 @@ function textPrinter(): Printer {
     },
     end: (result, again) => {
       if (result.ended === 'aborted') line(`Stopped; everything so far is in ${shown(result.runFolder)}. Go on with: ${again}`);
-      else if (result.modelFolder !== null) line(`The model is in ${shown(result.modelFolder)}. Talk to it: parley chat --model ${shown(result.modelFolder)}`);
+      else if (result.modelFolder !== null) line(`The model is in ${shown(result.modelFolder)}. Talk to it: parley chat --model ${quoted(shown(result.modelFolder))}`);
     },
     event: (event) => {
       switch (event.type) {
@@ -198,13 +204,14 @@ function textPrinter(): Printer {
               `this machine multiplies at ${event.peakGflops.toFixed(1)} GFLOP/s or more`,
           );
         }
-        case 'step':
-          return progress(
+        case 'step': {
+          const text =
             `${event.stage} ${event.step}/${event.steps}  loss ${event.loss.toFixed(3)}  lr ${event.learning_rate.toExponential(2)}  ` +
               `grad ${event.gradient_norm.toFixed(2)}  ${Math.round(event.timing.tokens_per_second).toLocaleString('en')} tok/s  ` +
-              `${(event.timing.peak_share * 100).toFixed(0)} % of peak  ${duration(event.secondsLeft)} left`,
-            event.step === 1,
-          );
+              `${(event.timing.peak_share * 100).toFixed(0)} % of peak  ${duration(event.secondsLeft)} left`;
+          // The last one stays: it is what training came to.
+          return event.step === event.steps ? line(text) : progress(text, event.step === 1);
+        }
         case 'held-out':
           return line(`${event.stage} ${event.step}: held-out loss ${event.loss.toFixed(3)}, ${event.bits_per_byte.toFixed(3)} bits per byte`);
         case 'sample':
