@@ -75,6 +75,20 @@ test('folders are walked in order, other files are reported, an empty folder is 
   await expect(findFiles(join(tree, 'sub', 'picture.png'))).rejects.toThrow(/no format known/);
 });
 
+test('runs and models among the texts, hidden folders and node_modules are passed over; named themselves, they are read', async () => {
+  const tree = join(folder, 'working-directory');
+  const place = (path: string): void => {
+    mkdirSync(join(tree, path, '..'), { recursive: true });
+    writeFileSync(join(tree, path), 'x');
+  };
+  for (const path of ['a.txt', 'letters/b.txt', '.git/c.txt', 'node_modules/d/README.md', 'runs/mine/recipe.yaml', 'runs/mine/tokenizer/tokenizer.json',
+    'runs/mine/metrics.jsonl', 'runs/mine/model/README.md', 'models/other/config.json', 'models/other/tokenizer.json', 'models/other/README.md']) place(path);
+  const found = await findFiles(tree);
+  expect(found.files.map((path) => path.slice(tree.length + 1))).toEqual(['a.txt', 'letters/b.txt']);
+  expect(found.ignored.map((path) => path.slice(tree.length + 1))).toEqual(['.git', 'models/other', 'node_modules', 'runs/mine']);
+  expect((await findFiles(join(tree, 'models', 'other'))).files).toHaveLength(1);
+});
+
 test('a text of several megabytes comes in pieces that join to the whole, with their lines', async () => {
   const text = Array.from({ length: 60_000 }, (_, i) => `line ${i} of a long file 😀${i % 7 === 0 ? '\n' : ''}`).join('\n');
   const documents = await read(file('long.txt', text));

@@ -33,7 +33,7 @@ export interface ReadOptions {
 export interface FoundFiles {
   /** Files with a format we read, sorted. */
   readonly files: string[];
-  /** Files in folders that were passed over because of their names. */
+  /** What was passed over in folders: files and folders that are hidden, files with other formats, runs and models of Parley, node_modules. */
   readonly ignored: string[];
 }
 
@@ -59,17 +59,31 @@ export async function findFiles(path: string): Promise<FoundFiles> {
   }
   const files: string[] = [];
   const ignored: string[] = [];
-  const entries = await readdir(path, { recursive: true, withFileTypes: true });
-  for (const entry of entries) {
-    if (entry.isDirectory()) continue;
-    const full = join(entry.parentPath, entry.name);
-    if (entry.name.startsWith('.') || formatOf(full) === null) ignored.push(full);
-    else files.push(full);
+  const folders = [path];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    const entries = await readdir(folder, { withFileTypes: true });
+    const names = entries.map((entry) => entry.name);
+    if (folder !== path && isOurs(names)) {
+      ignored.push(folder);
+      continue;
+    }
+    for (const entry of entries) {
+      const full = join(folder, entry.name);
+      if (entry.isDirectory() && !entry.name.startsWith('.') && entry.name !== 'node_modules') folders.push(full);
+      else if (entry.isDirectory() || entry.name.startsWith('.') || formatOf(full) === null) ignored.push(full);
+      else files.push(full);
+    }
   }
   if (files.length === 0) {
-    throw new DataError(`holds no text (${ignored.length} other files were passed over): put ${FORMATS} there`, { path });
+    throw new DataError(`holds no text (${ignored.length} other files or folders were passed over): put ${FORMATS} there`, { path });
   }
   return { files: files.sort(), ignored: ignored.sort() };
+}
+
+/** Runs and models that stand among the texts, as after training on the working directory: their cards and metrics are no texts. */
+function isOurs(names: readonly string[]): boolean {
+  const has = (name: string): boolean => names.includes(name);
+  return (has('recipe.yaml') && (has('checkpoints') || has('tokenizer') || has('lock'))) || (has('config.json') && has('tokenizer.json'));
 }
 
 /** The documents of one file. */
