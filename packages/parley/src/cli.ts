@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /**
  * The `parley` command. This file only declares: each verb is one file under commands/, loaded when it is asked for.
- * Exit status: 0 done, 1 it failed, 2 it was asked wrongly.
+ * Exit status: 0 done, 1 it failed, 2 it was asked wrongly, 130 it was stopped by Ctrl-C.
  */
 import { Command, CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { describeError, UsageError } from './errors.ts';
+import { Interrupted } from './interrupts.ts';
 
 interface CommandModule {
   register(program: Command): void;
@@ -17,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   tokenizer: () => import('./commands/tokenizer.ts'),
   data: () => import('./commands/data.ts'),
   train: () => import('./commands/train.ts'),
+  eval: () => import('./commands/eval.ts'),
   models: () => import('./commands/models.ts'),
   bench: () => import('./commands/bench.ts'),
 };
@@ -41,6 +43,7 @@ async function main(args: readonly string[]): Promise<number> {
       // Commander has printed its message; help and version are no errors.
       return error.exitCode === 0 ? 0 : 2;
     }
+    if (error instanceof Interrupted) return 130;
     process.stderr.write(`parley: ${describeError(error)}\n`);
     if (process.env['PARLEY_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
     return error instanceof UsageError ? 2 : 1;

@@ -1,5 +1,10 @@
 /** Ctrl-C (SIGINT) and SIGTERM as an AbortSignal. */
 
+/** Why work ended that was stopped by Ctrl-C: the command line ends with status 130 and says no more. */
+export class Interrupted extends Error {
+  override name = 'Interrupted';
+}
+
 export interface Interrupts extends Disposable {
   /** Aborted by the first interrupt. */
   readonly signal: AbortSignal;
@@ -14,7 +19,7 @@ export function catchInterrupts(onFirst: () => void = () => {}): Interrupts {
   const interrupt = (): void => {
     if (controller.signal.aborted) process.exit(130);
     onFirst();
-    controller.abort();
+    controller.abort(new Interrupted('stopped by Ctrl-C'));
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);

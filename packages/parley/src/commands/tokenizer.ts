@@ -1,7 +1,9 @@
 /** `parley tokenizer train | encode | decode`: make a tokenizer from texts, and see what one does. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { SplitPattern, Tokenizer, TrainProgress } from '@parley/tokenizer';
 import { UsageError } from '../errors.ts';
+import { wholeFromOne } from '../flag-values.ts';
+import { catchInterrupts } from '../interrupts.ts';
 
 interface TrainFlags {
   vocabSize: number;
@@ -38,7 +40,7 @@ export function register(program: Command): void {
     .command('train')
     .description('learn a byte-level BPE vocabulary from texts')
     .argument('<files...>', 'files or folders of .txt, .md and .jsonl (each also .gz or .zst)')
-    .requiredOption('--vocab-size <n>', 'tokens to have, the 256 bytes and 3 special tokens included', positiveInteger)
+    .requiredOption('--vocab-size <n>', 'tokens to have, the 256 bytes and 3 special tokens included', wholeFromOne)
     .requiredOption('--output <folder>', 'where tokenizer.json and tokenizer_config.json go')
     .addOption(new Option('--pattern <name>', 'how text is split into words').choices(['gpt2', 'gpt4']).default('gpt4'))
     .option('--json', 'print what was made as one JSON object')
@@ -108,9 +110,11 @@ async function train(paths: readonly string[], flags: TrainFlags): Promise<Train
   }
   const start = performance.now();
   let last: TrainProgress | undefined;
+  using interrupts = catchInterrupts();
   const tokenizer = await trainTokenizer(documents(), {
     vocabSize: flags.vocabSize,
     pattern: flags.pattern,
+    signal: interrupts.signal,
     onProgress: async (progress) => {
       last = progress;
       showProgress(progress);
@@ -165,12 +169,6 @@ async function readStandardInput(what: string): Promise<string> {
 
 function print(json: boolean | undefined, object: object, text: string): void {
   process.stdout.write(`${json === true ? JSON.stringify(object) : text}\n`);
-}
-
-function positiveInteger(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('It takes a whole number from 1.');
-  return value;
 }
 
 const format = (value: number): string => value.toLocaleString('en-US');
