@@ -13,5 +13,5 @@ export { type LongConversations, type PieceReport, Pieces } from './pieces.ts';
 export { encodeDocument, isHeldOut, prepare, type PrepareOptions, type PrepareProgress, tokenizerDigest } from './prepare.ts';
 export { cutPoint, findFiles, readDocuments, type ReadOptions, toDocument } from './readers.ts';
 export { ShardReader, ShardWriter, type SplitSummary } from './shards.ts';
-export { emptyCounts, fileRecord, readSource, type SourceCounts, sourceFiles, type SourceSpec } from './sources.ts';
+export { emptyCounts, type FileRecord, fileRecord, readSource, type SourceCounts, sourceFiles, type SourceSpec } from './sources.ts';
 export { fillTemplate } from './template.ts';

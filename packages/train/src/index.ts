@@ -4,6 +4,21 @@ export { modelCard } from './card.ts';
 export { CheckpointError, DivergenceError, RecipeError, TrainError } from './errors.ts';
 export { type Evaluation, evaluate, type EvaluateOptions, type EvaluationSource, type SourceEvaluation } from './evaluate.ts';
 export type { TrainEvent } from './events.ts';
+export { answerScore, type AnswerLanguage } from './evaluation/answers.ts';
+export { bleuScore, bleuSignature, type BleuOptions, type BleuScore, bleuStatistics, corpusBleu, sentenceBleu } from './evaluation/bleu.ts';
+export { bootstrap, type BootstrapOptions, type Interval, type Statistic } from './evaluation/bootstrap.ts';
+export { chrfScore, chrfSignature, type ChrfOptions, chrfStatistics, corpusChrf } from './evaluation/chrf.ts';
+export { accuracy, confusionMatrix, labelF1, type Labelled, macroF1 } from './evaluation/classification.ts';
+export {
+  type EntryReport, type Estimate, evaluateSuite, type EvaluateSuiteOptions, type EvaluationEvent, type EvaluationReport, type Figure, hashFiles,
+} from './evaluation/evaluate-suite.ts';
+export { textHealth, type TextHealth } from './evaluation/health.ts';
+export { loadTrainingRun, type TrainingRun } from './evaluation/items.ts';
+export { type Likelihood, type LikelihoodRequest, likelihoods } from './evaluation/likelihood.ts';
+export { reportHtml, reportMarkdown, verdict } from './evaluation/report.ts';
+export { rougeL, rougeN, type RougeScore } from './evaluation/rouge.ts';
+export { loadSuite, parseSuite, type Suite, type SuiteEntry, SuiteError } from './evaluation/suite.ts';
+export type { EvaluationPrompt, TextGenerator } from './evaluation/tasks.ts';
 export { type HeldOutMetrics, type Metrics, readMetrics, type SampleMetrics, type StepMetrics } from './metrics.ts';
 export { AdamW, type AdamWSettings } from './optimizer.ts';
 export { type OwnText, ownTextRecipe, type OwnTextOptions, surveyTexts } from './own-text.ts';

@@ -1,11 +1,11 @@
 /** `parley eval`: measure a model by a suite and write its report card. */
 import { execFile } from 'node:child_process';
-import { access, mkdir, readdir, readFile } from 'node:fs/promises';
+import { access, mkdir, readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Command, Option } from 'commander';
-import type { EntryReport, EvaluationEvent, EvaluationReport, TextGenerator, TrainingRun } from '@parley/train';
+import type { EntryReport, EvaluationEvent, EvaluationReport, TextGenerator, TrainingRun, verdict as verdictOf } from '@parley/train';
 import packageJson from '../../package.json' with { type: 'json' };
 import { UsageError } from '../errors.ts';
 import { threads, wholeFromOne } from '../flag-values.ts';
@@ -86,7 +86,7 @@ async function evaluate(name: string, flags: EvalFlags): Promise<void> {
       (run === undefined ? '; what it was trained on is not known (--run)' : ''));
     const report = await training.evaluateSuite({
       suite, text, folder: dirname(suitePath), model, tokenizer, generate, name: shown, weights: await training.hashFiles(files.map((file) => join(folder, file))),
-      code: await codeVersion(), date: new Date().toISOString().slice(0, 16).replace('T', ' '), run, limit: flags.limit, signal, onEvent: printer.event,
+      code: await codeVersion(), date: new Date().toISOString().slice(0, 16).replace('T', ' '), run, limit: flags.limit, signal, onEvent: (event) => printer.event(event),
     });
     const output = flags.output ?? (flags.json === true ? null : join('reports', shown));
     if (output !== null) {
@@ -149,7 +149,7 @@ interface Printer {
   say(text: string): void;
   event(event: EvaluationEvent): void;
   clear(): void;
-  end(report: EvaluationReport, output: string | null, verdict: (typeof import('@parley/train'))['verdict']): void;
+  end(report: EvaluationReport, output: string | null, verdict: typeof verdictOf): void;
 }
 
 /** What goes on is told on the standard error; the figures, or the JSON, on the standard output. */
@@ -191,7 +191,7 @@ function makePrinter(json: boolean): Printer {
   };
 }
 
-function describe(entry: EntryReport, verdict: (typeof import('@parley/train'))['verdict']): string {
+function describe(entry: EntryReport, verdict: typeof verdictOf): string {
   if (entry.status !== 'measured') return '';
   const show = (value: number | null): string => (value === null ? '–' : value.toFixed(entry.task === 'text' ? 3 : 1));
   const lines = entry.figures.map((figure) => {

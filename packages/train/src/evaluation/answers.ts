@@ -12,7 +12,7 @@ export function answerTokens(text: string, language: AnswerLanguage = 'en'): str
   if (language === 'zh') {
     return lower.replace(/[\p{P}\p{S}]/gu, ' ').match(/\p{Script=Han}|[^\s\p{Script=Han}]+/gu) ?? [];
   }
-  const unmarked = [...lower].filter((character) => !PUNCTUATION.has(character)).join('');
+  const unmarked = Array.from(lower).filter((character) => !PUNCTUATION.has(character)).join('');
   return words(unmarked.replace(/(?<![\p{L}\p{N}_])(?:a|an|the)(?![\p{L}\p{N}_])/gu, ' '));
 }
 

@@ -37,7 +37,7 @@ export function bleuTokens(text: string, tokenization: BleuTokenization): string
     case 'zh':
       return separate(strip(text).replace(CHINESE, ' $& '));
     case 'char':
-      return words([...text].join(' '));
+      return words(Array.from(text).join(' '));
     case 'none':
       return words(text);
     default:

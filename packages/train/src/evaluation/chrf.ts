@@ -35,7 +35,7 @@ function counts(units: readonly string[], order: number, separator: string): Map
 /** Words with the punctuation mark at their end, or else at their start, split off. */
 function separateMarks(text: string): string[] {
   return words(text).flatMap((word) => {
-    const units = [...word];
+    const units = Array.from(word);
     if (units.length === 1) return [word];
     if (PUNCTUATION.has(units.at(-1) ?? '')) return [units.slice(0, -1).join(''), units.at(-1) ?? ''];
     if (PUNCTUATION.has(units[0] ?? '')) return [units[0] ?? '', units.slice(1).join('')];
@@ -47,7 +47,7 @@ function separateMarks(text: string): string[] {
 function profile(text: string, options: ChrfOptions): Map<string, number>[] {
   const { characters = 6, words: pairs = 0, lowercase = false, whitespace = false } = options;
   const cased = lowercase ? text.toLowerCase() : text;
-  const units = [...(whitespace ? cased : words(cased).join(''))];
+  const units = Array.from(whitespace ? cased : words(cased).join(''));
   const tokens = pairs > 0 ? separateMarks(cased) : [];
   return [
     ...Array.from({ length: characters }, (_, i) => counts(units, i + 1, '')),

@@ -1,0 +1,125 @@
+/** The items of an entry: read from its file, without those the model was trained on, and drawn by a seed. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  cleanDocument, cleanText, dialogues, type Document, filterDocument, identity, isHeldOut, type Manifest, type Place, readLines, readManifest, type SourceSpec,
+  toDocument,
+} from '@parley/data';
+import { Random } from '@parley/engine';
+import { TrainError } from '../errors.ts';
+import { sourceSpecs } from '../plan.ts';
+import { parseRecipe, type Recipe } from '../recipe.ts';
+import { SuiteError } from './suite.ts';
+
+export interface Item {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly place: Place;
+}
+
+export interface DrawOptions {
+  readonly limit: number;
+  readonly seed: number;
+  readonly where?: Readonly<Record<string, string | number | boolean>> | undefined;
+  /** Items it is false for are left out. */
+  readonly keep?: ((item: Item) => boolean) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Drawn {
+  readonly items: Item[];
+  /** In the file. */
+  readonly total: number;
+  /** Of those, items that could have been drawn. */
+  readonly eligible: number;
+  /** Some of those that were not drawn, up to 5,000: what a baseline may learn from. */
+  readonly rest: Item[];
+}
+
+const MOST_REST = 5000;
+
+/** `limit` items, each set of them equally likely (Vitter's algorithm R); the same file and seed give the same ones. */
+export async function drawItems(path: string, options: DrawOptions): Promise<Drawn> {
+  const random = new Random(options.seed);
+  const items: Item[] = [];
+  const rest: Item[] = [];
+  let total = 0;
+  let eligible = 0;
+  const putAside = (item: Item | undefined): void => {
+    if (item !== undefined && rest.length < MOST_REST) rest.push(item);
+  };
+  for await (const { text, line } of readLines(path, options.signal)) {
+    if (text.trim() === '') continue;
+    total++;
+    const item = { fields: parseLine(text, { path, line }), place: { path, line } };
+    if (Object.entries(options.where ?? {}).some(([name, value]) => item.fields[name] !== value)) continue;
+    if (options.keep?.(item) === false) continue;
+    eligible++;
+    if (items.length < options.limit) {
+      items.push(item);
+      continue;
+    }
+    const at = random.below(eligible);
+    if (at < options.limit) {
+      putAside(items[at]);
+      items[at] = item;
+    } else putAside(item);
+  }
+  return { items, total, eligible, rest };
+}
+
+function parseLine(text: string, place: Place): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch (error) {
+    throw new TrainError(`${place.path}:${place.line} is not JSON: one object a line is expected`, { cause: error });
+  }
+  throw new TrainError(`${place.path}:${place.line} is not a JSON object: one object a line is expected`);
+}
+
+/** What a run was trained on, as far as its folder says. */
+export interface TrainingRun {
+  readonly folder: string;
+  readonly recipe: Recipe;
+  readonly manifest: Manifest;
+}
+
+/** Reads recipe.yaml and data/manifest.json of a run's folder. Throws SuiteError where they are not there. */
+export async function loadTrainingRun(folder: string): Promise<TrainingRun> {
+  const path = join(folder, 'recipe.yaml');
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new SuiteError(`${folder} is no run's folder: there is no recipe.yaml in it`, { cause: error });
+  });
+  return { folder, recipe: parseRecipe(text, path), manifest: await readManifest(join(folder, 'data')) };
+}
+
+/**
+ * For a file among the run's sources: whether the run trained on what an item became. Null for a file that is not among them.
+ * The rule is the preparation's own: the recipe's templates, cleaning and filters make the document, its hash decides.
+ */
+export function trainedOn(run: TrainingRun, fileHash: string): { sources: string[]; seen: (item: Item) => boolean } | null {
+  const sources = run.manifest.sources.filter(({ files }) => files.some(({ sha256 }) => sha256 === fileHash)).map(({ name }) => name);
+  if (sources.length === 0) return null;
+  const specs = sourceSpecs(run.recipe, '.').filter(({ name }) => sources.includes(name));
+  const { held_out: share, clean } = run.recipe.data;
+  return { sources, seen: (item) => specs.some((spec) => seenBy(spec, item, { share: spec.heldOut ?? share, clean })) };
+}
+
+function seenBy(spec: SourceSpec, { fields, place }: Item, data: { share: number; clean: boolean }): boolean {
+  // Parts of a document go different ways; a limit on documents is of their order. Both count as seen.
+  if (spec.splitCharacters !== undefined) return true;
+  const raw = toDocument(fields, place, spec);
+  if (spec.only !== undefined && (raw.kind === 'text') !== (spec.only === 'texts')) return false;
+  const document = data.clean ? cleanDocument(raw).document : raw;
+  if (spec.dialogue === true && raw.kind === 'text') {
+    // Conversations made of a text go where the text goes.
+    return [...dialogues(raw)].length > 0 && !isHeldOut(digestOf(document), data.share);
+  }
+  const filtered = filterDocument(document, spec);
+  return 'keep' in filtered && !isHeldOut(digestOf(filtered.keep), data.share);
+}
+
+const digestOf = (document: Document): Buffer => createHash('sha256').update(identity(document)).digest();
+
+export const clean = (text: string): string => cleanText(text).text;
