@@ -28,4 +28,5 @@ export { checkRecipe, type LoadedRecipe, loadRecipe, parseRecipe, type Recipe, t
 export { recipeHash, run, runFolder, type RunOptions, type RunResult } from './run.ts';
 export { learningRate, type Schedule } from './schedule.ts';
 export { accumulateGradient, type SamplePrompt, type Sampler, type StageOptions, type StagePlan, type StageResult, trainStage } from './stage.ts';
+export { findPython, prepareTorch, type Python, runTorch, type TorchOptions } from './torch.ts';
 export { prepareTokenizer, tokenByteLengths } from './vocabulary.ts';
