@@ -1,11 +1,17 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { findPython } from '@parley/train';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const cli = fileURLToPath(new URL('../cli.ts', import.meta.url));
+const python = await findPython().catch((error: unknown) => {
+  console.warn(`Training on PyTorch is NOT tested here: ${String(error)}`);
+  return null;
+});
 let folder = '';
 
 beforeAll(() => {
@@ -75,11 +81,32 @@ test('a model that was trained can be trained further', async () => {
   expect(status).toBe(0);
 });
 
+test.skipIf(python === null)('a run prepared here, trained where only Python and that folder are, and brought back becomes a model', async () => {
+  const args = ['train', 'small.yaml', '--output', 'carried', '--max-steps', '4', '--threads', '1'];
+  const prepared = await parley([...args, '--engine', 'torch', '--prepare-only']);
+  expect(prepared).toMatchObject({ status: 0 });
+  expect(prepared.errors).toContain('python carried/torch/runner.py');
+  const elsewhere = mkdtempSync(join(tmpdir(), 'parley-elsewhere-'));
+  renameSync(join(folder, 'carried'), join(elsewhere, 'run'));
+  const { stdout } = await promisify(execFile)(python?.path ?? '', [join(elsewhere, 'run', 'torch', 'runner.py'), '--device', 'cpu'], { cwd: elsewhere });
+  expect(stdout).toMatch(/read 4\/4 {2}loss \d/);
+  expect(stdout).toContain('All stages are done.');
+  renameSync(join(elsewhere, 'run'), join(folder, 'carried'));
+  rmSync(elsewhere, { recursive: true });
+  const exported = await parley([...args, '--resume']);
+  expect(exported.errors).toContain('The model is in carried/model.');
+  expect(exported.status).toBe(0);
+  expect(readFileSync(join(folder, 'carried', 'model', 'README.md'), 'utf8')).toContain('Trained with Parley on PyTorch');
+});
+
 test.each([
   [['train', 'nowhere'], 2, /there is no nowhere/],
   [['train', 'small.yaml', '--minutes', '3'], 2, /--minutes is for training on your own texts/],
   [['train', 'letters', '--minutes', 'soon'], 2, /a number above 0/],
   [['train', 'letters', '--from', 'nowhere', '--name', 'x'], 2, /no model is called "nowhere"/],
+  [['train', 'small.yaml', '--nproc', '2'], 2, /--nproc is for PyTorch: add --engine torch/],
+  [['train', 'small.yaml', '--output', 'none', '--engine', 'torch', '--python', 'no-python'], 1, /no-python is not there: install PyTorch/],
+  [['train', 'letters', '--output', 'none', '--engine', 'torch', '--prepare-only'], 2, /given in minutes.*for PyTorch say steps, tokens or epochs/],
   [['train', 'nowhere.yaml'], 2, /nowhere\.yaml: there is no such recipe/],
   [['data', 'inspect', 'nowhere'], 1, /nowhere: there is no such file or folder/],
   [['data', 'prepare', 'letters'], 2, /--tokenizer/],

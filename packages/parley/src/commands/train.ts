@@ -17,6 +17,10 @@ interface TrainFlags {
   minutes?: number;
   from?: string;
   output?: string;
+  engine: 'parley' | 'torch';
+  python?: string;
+  nproc?: number;
+  prepareOnly?: boolean;
   json?: boolean;
 }
 
@@ -33,6 +37,10 @@ export function register(program: Command): void {
     .option('--name <name>', 'own texts: what to call the model (default: after the folder)')
     .option('--minutes <n>', 'own texts: about how long to train (default: 5)', positive)
     .option('--from <model>', 'own texts: start from this model instead of from nothing')
+    .addOption(new Option('--engine <name>', 'what computes: Parley itself, or PyTorch (docs/torch.md)').choices(['parley', 'torch']).default('parley'))
+    .option('--python <path>', 'torch: the Python that has PyTorch (default: the first of python3, /usr/bin/python3)')
+    .option('--nproc <n>', 'torch: processes on this machine, one a GPU, under torchrun (default: 1)', wholeFromOne)
+    .option('--prepare-only', 'torch: only fill the run\'s folder, to be trained on a machine that has Python and no Node')
     .option('--json', 'print one JSON object a line: everything that happens')
     .addHelpText('after', `
 A run is a folder: tokenizer, data, checkpoints, metrics.jsonl, loss-curve.svg and, at the end, model. Ctrl-C writes a
@@ -44,7 +52,8 @@ Examples:
   $ parley train my-letters/ --from parley-nano          start from a model that speaks already
   $ parley train recipes/parley-nano.yaml                the model that ships with Parley
   $ parley train recipes/parley-nano.yaml --resume
-  $ parley train recipes/gpt-14m.yaml --max-steps 20     try a recipe out`)
+  $ parley train recipes/gpt-14m.yaml --max-steps 20     try a recipe out
+  $ parley train recipes/gpt-14m.yaml --engine torch     on PyTorch, on a GPU where there is one`)
     .action(async (target: string, flags: TrainFlags) => {
       const result = await train(target, flags);
       if (result.ended === 'aborted') process.exitCode = 130;
@@ -58,6 +67,7 @@ async function train(target: string, flags: TrainFlags): Promise<RunResult> {
   using interrupts = catchInterrupts(() => printer.say('Stopping after this step; once more to stop at once.'));
   const { signal } = interrupts;
   const again = `parley train ${quoted(target)} --resume${given(flags)}`;
+  refuseTorchFlags(flags);
   try {
     const { recipe, folder, text } = /\.ya?ml$/i.test(target)
       ? refuseOwnTextFlags(await training.loadRecipe(target), flags)
@@ -66,11 +76,22 @@ async function train(target: string, flags: TrainFlags): Promise<RunResult> {
     await using backend = await createBackend({
       backend: flags.backend, ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     });
-    printer.say(`${recipe.name}: training on ${backend.description}; the run is kept in ${shown(output)}`);
-    const result = await training.run({
+    const options = {
       recipe, folder, text, output, backend, resume: flags.resume, maxSteps: flags.maxSteps, sample: makeSampler,
-      onEvent: (event) => printer.event(event), signal,
-    });
+      onEvent: (event: TrainEvent) => printer.event(event), signal,
+    };
+    if (flags.prepareOnly === true) {
+      const { runFolder, runner } = await training.prepareTorch(options);
+      printer.say(
+        `${recipe.name} is ready in ${shown(runFolder)}. Train it here or wherever that folder is with\n` +
+          `  python ${quoted(shown(runner))}\n  torchrun --standalone --nproc_per_node GPUS ${quoted(shown(runner))}\n` +
+          `and, with the folder back here, make the model with\n  ${again}`,
+      );
+      return { ended: 'finished', runFolder, modelFolder: null, stages: [] };
+    }
+    const torch = flags.engine === 'torch';
+    printer.say(`${recipe.name}: training on ${torch ? 'PyTorch' : backend.description}; the run is kept in ${shown(output)}`);
+    const result = await (torch ? training.runTorch({ ...options, python: flags.python, processes: flags.nproc }) : training.run(options));
     printer.end(result, again);
     return result;
   } catch (error) {
@@ -87,8 +108,18 @@ async function train(target: string, flags: TrainFlags): Promise<RunResult> {
 
 /** The flags that resuming has to repeat. */
 function given(flags: TrainFlags): string {
-  return (['maxSteps', 'name', 'minutes', 'from', 'output'] as const)
+  const same = (['maxSteps', 'name', 'minutes', 'from', 'output'] as const)
     .map((flag) => (flags[flag] === undefined ? '' : ` --${flag === 'maxSteps' ? 'max-steps' : flag} ${quoted(String(flags[flag]))}`)).join('');
+  if (flags.engine === 'parley' || flags.prepareOnly === true) return same;
+  return `${same} --engine torch${flags.python === undefined ? '' : ` --python ${quoted(flags.python)}`}${flags.nproc === undefined ? '' : ` --nproc ${flags.nproc}`}`;
+}
+
+/** What only the torch engine understands is not ignored by the other. */
+function refuseTorchFlags(flags: TrainFlags): void {
+  if (flags.engine === 'torch') return;
+  for (const [flag, value] of [['--python', flags.python], ['--nproc', flags.nproc], ['--prepare-only', flags.prepareOnly]] as const) {
+    if (value !== undefined) throw new UsageError(`${flag} is for PyTorch: add --engine torch`);
+  }
 }
 
 /** A word of a command line as a shell takes it, to be copied. */
