@@ -58,7 +58,7 @@ Examples:
   tokenizer
     .command('encode')
     .description('print the token ids of a text as a JSON array')
-    .argument('[text]', 'the text; without it, what comes in on standard input')
+    .argument('[text]', 'the text; without it, or with -, what comes in on standard input')
     .requiredOption('--tokenizer <file-or-folder>', 'the tokenizer: tokenizer.json, or a model\'s folder')
     .addOption(new Option('--special <how>', 'special tokens\' names in the text: taken as text, or parsed').choices(['text', 'parse']).default('text'))
     .option('--no-add-special-tokens', 'only the text: nothing the tokenizer puts around it')
@@ -70,7 +70,7 @@ Examples:
   $ parley tokenizer encode --tokenizer models/parley-nano --special parse "<|im_start|>user"`)
     .action(async (argument: string | undefined, flags: EncodeFlags) => {
       const tokenizer = await load(flags.tokenizer);
-      const text = argument ?? (await readStandardInput('text'));
+      const text = argument === undefined || argument === '-' ? await readStandardInput('text') : argument;
       const ids = tokenizer.encode(text, { special: flags.special, addSpecialTokens: flags.addSpecialTokens });
       print(flags.json, { ids, tokens: ids.map((id) => tokenizer.idToToken(id)) }, JSON.stringify(ids));
     });
