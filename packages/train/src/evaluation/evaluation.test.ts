@@ -232,6 +232,34 @@ test('a suite end to end with an answerer that knows: its figures are what its a
   expect(performance.now() - begun).toBeLessThan(10_000);
 });
 
+test('choices in the shapes of HellaSwag (list and number), C-Eval (columns and letter), BLiMP (two sentences) and LAMBADA (last word)', async () => {
+  const base = options((prompts) => Promise.resolve(prompts.map(() => '')));
+  write('hellaswag.jsonl', [{ ctx: 'Anna calls', endings: ['a horse.', 'one bird.', 'Ben.', 'the cat.'], label: '2' }]);
+  write('ceval.jsonl', [{ question: '下列哪一个是水果？', A: '狗', B: '苹果', C: '桌子', D: '铁', answer: 'B' }]);
+  write('blimp.jsonl', Array.from({ length: 30 }, (_, i) => ({ sentence_good: `Anna sees ${i} cats.`, sentence_bad: `Anna see ${i} cats.` })));
+  write('lambada.jsonl', [{ text: 'Ben likes the dog and Cleo likes the dog' }]);
+  const suite = parseSuite(`
+name: shapes
+entries:
+  - { name: hellaswag, task: choice, file: hellaswag.jsonl, prompt: '{ctx}', choices: endings, answer: '{label}', chat: false }
+  - { name: ceval, task: choice, language: zh, file: ceval.jsonl, prompt: '{question}', choices: ['{A}', '{B}', '{C}', '{D}'], answer: '{answer}' }
+  - { name: blimp, task: choice, file: blimp.jsonl, choices: ['{sentence_good}', '{sentence_bad}'], answer: '0' }
+  - { name: lambada, task: cloze, file: lambada.jsonl, text: '{text}' }
+`);
+  const report = await evaluateSuite({ ...base, suite });
+  expect(entryOf(report, 'hellaswag').samples[0]).toMatchObject({ asked: 'Anna calls', wanted: 'Ben.' });
+  expect(entryOf(report, 'ceval').samples[0]?.wanted).toBe('苹果');
+  expect(entryOf(report, 'lambada').figures[0]?.baselines).toMatchObject([{ name: 'word pairs', value: 100 }]);
+  const bos = [tokenizer.bosTokenId ?? 0];
+  const nats = async (text: string): Promise<number> => (await likelihoods(model, [{ context: bos, continuation: tokenizer.encode(text) }]))[0]?.nats ?? 0;
+  let right = 0;
+  for (let i = 0; i < 30; i++) if ((await nats(`Anna sees ${i} cats.`)) < (await nats(`Anna see ${i} cats.`))) right++;
+  expect(value(report, 'blimp', 'accuracy')).toBeCloseTo((100 * right) / 30, 9);
+  const target = tokenizer.encode(' dog');
+  const context = [...bos, ...tokenizer.encode('Ben likes the dog and Cleo likes the')];
+  expect(Math.log(value(report, 'lambada', 'perplexity of the target') ?? 0)).toBeCloseTo((await likelihoods(model, [{ context, continuation: target }]))[0]?.nats ?? 0, 5);
+});
+
 test('a prompt that does not fit the context counts as unanswered, and is said; the signal stops the suite', async () => {
   const long = 'Anna sees the cat. '.repeat(60);
   write('long.jsonl', [{ q: long }, { q: 'Hi' }]);

@@ -47,7 +47,7 @@ function facts({ model, suite, code, date, backend, trainedOn }: EvaluationRepor
 }
 
 const EXPLANATION = 'In brackets: 95 % confidence intervals, percentile bootstrap over the items, 1,000 resamples. Hashes are the first 12 digits of SHA-256. ' +
-  'A baseline is better or worse only where the interval of the paired difference leaves out zero.';
+  'The model is called better or worse than a baseline only where the interval of their paired difference leaves out zero.';
 
 export function reportMarkdown(report: EvaluationReport): string {
   const out = [`# Report card: ${report.model.name}`, '', ...(report.suite.description === undefined ? [] : [oneLine(report.suite.description), '']), '| | |', '|---|---|'];

@@ -311,7 +311,8 @@ async function choice(entry: EntryOf<'choice'>, context: TaskContext): Promise<T
     right.push(Number(likeliest === gold[i]));
     rightByLength.push(Number(perByte.indexOf(Math.min(...perByte)) === gold[i]));
   }
-  const position = commonest(gold) ?? 0;
+  const others = (context.train ?? context.rest).map((item) => answerIndex(fill(entry.answer, item), choicesOf(entry, item), item));
+  const position = commonest(others.length > 0 ? others : gold) ?? 0;
   const rivals = [
     { name: 'chance', of: options.map((own) => 1 / own.length) },
     { name: `always number ${position + 1}`, of: gold.map((answer) => Number(answer === position)) },
