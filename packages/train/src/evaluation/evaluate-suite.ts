@@ -1,7 +1,7 @@
 /** A suite from its first entry to a report: read, draw, ask, measure, and put an interval and a baseline beside every figure. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { dirname, relative, resolve } from 'node:path';
+import { basename, relative, resolve } from 'node:path';
 import { type FileRecord, fileRecord, tokenizerDigest } from '@parley/data';
 import { parameterCount, type Transformer } from '@parley/model';
 import type { Tokenizer } from '@parley/tokenizer';
@@ -136,12 +136,12 @@ async function evaluateEntry(entry: SuiteEntry, options: EvaluateSuiteOptions): 
     return { ...head, ...(await measureEntry(entry, paths, options)) };
   } catch (error) {
     if (options.signal?.aborted === true) throw error;
-    return { ...head, status: 'failed', reason: scrub(error instanceof Error ? error.message : String(error), options.folder) };
+    return { ...head, status: 'failed', reason: scrub(error instanceof Error ? error.message : String(error), paths) };
   }
 }
 
-/** A machine's folders are nobody's business. */
-const scrub = (message: string, folder: string): string => message.replaceAll(`${resolve(folder)}/`, '').replaceAll(`${dirname(resolve(folder))}/`, '../');
+/** A report is published; a machine's folders are nobody's business. */
+const scrub = (message: string, paths: readonly string[]): string => paths.reduce((text, path) => text.replaceAll(path, basename(path)), message);
 
 type Outcome = { readonly status: 'skipped'; readonly reason: string } | Omit<Extract<EntryReport, { status: 'measured' }>, keyof EntryHead>;
 

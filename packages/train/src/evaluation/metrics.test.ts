@@ -122,6 +122,26 @@ test.each([[{}, 84.64214891738334], [{ words: 2 }, 82.87263732906315], [{ words:
     expect(corpusChrf(hypotheses, references, options)).toBeCloseTo(expected, 9);
   });
 
+// Random strings of rouge_score's test data (Apache-2.0); the numbers are of ROUGE-1.5.5, without stemming.
+test.each([
+  [
+    'rFDJCRtion Ht-LM EKtDXkME,yz\'RBr q\'wer wrojNbN wL,b .a-\'XdQggyFl jB-RPP\'iyOIcUxi',
+    'ZfbCUIUuePaiLVUlCaUXxkpu XPeWing tUHfPMuZ\',-Xd Y BrUgVJing M-HV.-DgdDaY.rFDJCRing Ht-LM EKBDXkME,yz\'RBr q\'wtion wIojNbN wL,b .a-\'XdQggyFl jB-RPP\'iyOIcUxer tKM L',
+    [0.6875, 0.40741, 0.51163], [0.53333, 0.30769, 0.39024], [0.6875, 0.40741, 0.51163],
+  ],
+  [
+    'n cw-WeFyu vC MoBL Xdn g wkvcEiGvKtion BDFhrpMer pstion sbKao Q m qier LMmed HqqLFXe,XPY,J XsurkMeo ,ed nB\'wH\'bWVHjWFEer tQ.saefZwJtKrTlixYpMMNJtion UCAPwNHeYVjD',
+    'KsJdPByEtAor fE-Qg Dpdbring cw-WeFyu vC MoBL Xdn g wkvcEiGvKtion BDFhrpMtion psing sbKao Q m qiing LMmer HqqLF' +
+      'Xe,XPY,J XsurkMer ,ed nB\'wH\'bWVHjWFEing tQ.saefZwJtKrTlixYpMMsJing UCAPwNHeYVjDing c T BUySKtion gMPfJpwGw p\'NvxAoping eu pBwMBKV\'I DNxqelhu,PHPxDEq,mtion SN',
+    [0.65385, 0.40476, 0.5], [0.48, 0.29268, 0.36364], [0.65385, 0.40476, 0.5],
+  ],
+])('ROUGE-1, -2 and -L of %j are ROUGE-1.5.5\'s within 6e-6', (hypothesis, reference, ...expected) => {
+  const scores = [rougeN(hypothesis, reference, 1), rougeN(hypothesis, reference, 2), rougeL(hypothesis, reference)];
+  for (const [i, { precision, recall, f1 }] of scores.entries()) {
+    for (const [k, value] of [precision, recall, f1].entries()) expect(Math.abs(value - (expected[i]?.[k] ?? -1))).toBeLessThan(6e-6);
+  }
+});
+
 test('ROUGE: the cases of rouge_score\'s tests, and Chinese by characters', () => {
   expect(rougeN('testing', 'testing one two', 1)).toEqual({ precision: 1, recall: 1 / 3, f1: 1 / 2 });
   expect(rougeN('', 'testing one two', 1)).toEqual({ precision: 0, recall: 0, f1: 0 });
