@@ -356,7 +356,7 @@ async function runRunner(python: Python, { output }: OpenRun, options: TorchOpti
       throw new DivergenceError(failure.message, { step: failure.step ?? 0, loss: Number.NaN, gradientNorm: Number.NaN });
     }
     if (ended === null) {
-      throw new TrainError(`the PyTorch runner ended ${killed === null ? `with status ${code}` : `by ${killed}`}: ${errors.trim().split('\n').slice(-12).join('\n')}`);
+      throw new TrainError(`the PyTorch runner ended ${killed === null ? `with status ${code}` : `by ${killed}`}: ${errors.trim().split('\n').slice(processes === 1 ? -12 : -40).join('\n')}`);
     }
     return ended;
   } finally {
