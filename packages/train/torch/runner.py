@@ -853,6 +853,9 @@ class Stage:
                     nats[index] += self.model(**batch, attention=self.attention, context=self.context, only_targets=True)
         if runner.world > 1:
             dist.all_reduce(nats)
+        if not bool(torch.isfinite(nats).all()):
+            raise RunError(f'stage "{self.plan["name"]}" diverged at step {self.step}: held-out loss is no longer a number; the last checkpoint '
+                           'is kept: lower learning_rate or lengthen warmup', kind='divergence', step=self.step)
         measured = {}
         for source, sum_of_nats in zip(sources, nats.tolist()):
             if source['targets'] == 0 or source['bytes'] == 0:
@@ -895,8 +898,8 @@ class Stage:
             return
         weights, moments = self.optimizer.files()
         if not all(np.isfinite(values).all() for _, values in weights):
-            raise RunError(f'stage "{plan["name"]}" diverged at step {self.step}: weights are no longer numbers; the checkpoint before is '
-                           'kept: lower learning_rate or lengthen warmup', kind='divergence', step=self.step)
+            raise RunError(f'stage "{plan["name"]}" diverged at step {self.step}: weights are no longer numbers; the last checkpoint '
+                           'is kept: lower learning_rate or lengthen warmup', kind='divergence', step=self.step)
         state = {
             'version': CHECKPOINT_VERSION, 'recipe': runner.plan['recipe'], 'data': runner.plan['data'], 'engine': runner.engine,
             'stage': plan['index'], 'stageName': plan['name'], 'step': self.step, 'steps': self.steps, 'tokens': self.tokens,
