@@ -3,6 +3,7 @@
  *
  * Text becomes ids in the steps of Hugging Face's tokenizers: added tokens are found, the rest is normalized, split into
  * words, written as bytes and merged. Lone surrogates become U+FFFD, as everywhere UTF-16 becomes UTF-8.
+ * Over 400 lines, as reading, writing, encoding and decoding share one table of added tokens.
  */
 import { type AddedToken, addedTokenJSON, AddedTokenMatcher, parseAddedToken } from './added-tokens.ts';
 import { tokenToBytes } from './byte-alphabet.ts';

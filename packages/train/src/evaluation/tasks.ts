@@ -1,6 +1,6 @@
 /**
  * Each task of a suite: what it asks the model, how it reads the answers, and what stands beside them. Generation is handed in,
- * since this package knows no sampler; likelihoods are the model's own.
+ * since this package knows no sampler; likelihoods are the model's own. Over 400 lines: one short section a task.
  */
 import { type Conversation, cutPoint, encodeDocument, fillTemplate, type TextDocument, textBytes, toDocument } from '@parley/data';
 import type { Transformer } from '@parley/model';
