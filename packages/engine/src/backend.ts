@@ -133,8 +133,15 @@ export interface Backend extends AsyncDisposable {
    * logits (N, V), targets i32 (N).
    */
   crossEntropy(args: { losses: Tensor; logSumExp: Tensor; logits: Tensor; targets: Tensor; ignoreIndex: number }): void;
-  /** dLogits = scale · (softmax(logits) − onehot(targets)), zeros on ignored rows. OVERWRITES; dLogits may be logits. */
-  crossEntropyBackward(args: { dLogits: Tensor; logits: Tensor; logSumExp: Tensor; targets: Tensor; ignoreIndex: number; scale: number }): void;
+  /**
+   * dLogits = scale · ( softmax(logits)·(1 + 2·zLoss·logSumExp) − (1 − smoothing)·onehot(targets) − smoothing/V ), zeros on ignored
+   * rows. OVERWRITES; dLogits may be logits. That is the gradient of scale · ( (1 − smoothing)·loss + smoothing·mean over v of
+   * (logSumExp − logits[v]) + zLoss·logSumExp² ): label smoothing (Szegedy et al., 2016) and the z-loss that keeps logits from
+   * drifting (Chowdhery et al., 2022). Both default to 0. `crossEntropy` knows neither: a loss is what the model says of the target.
+   */
+  crossEntropyBackward(args: {
+    dLogits: Tensor; logits: Tensor; logSumExp: Tensor; targets: Tensor; ignoreIndex: number; scale: number; smoothing?: number; zLoss?: number;
+  }): void;
   /** out (1) = Σ x². Summed in a fixed order. */
   sumSquares(args: { out: Tensor; x: Tensor }): void;
   /**

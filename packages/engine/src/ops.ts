@@ -246,14 +246,18 @@ export interface CrossEntropyArgs {
   readonly ignoreIndex?: number;
   /** What one target's loss weighs in the total: 1 / (targets in the whole batch) for a mean. */
   readonly scale: number;
+  /** Label smoothing: the share of each target that is spread evenly over the vocabulary. Default 0. */
+  readonly smoothing?: number;
+  /** Weight of logSumExp² beside each loss, which keeps logits near where they are computed exactly. Default 0. */
+  readonly zLoss?: number;
 }
 
 /**
  * Per-row loss (N), unscaled, of logits (N, V). It starts the backward pass: the gradient of scale · Σ losses flows from
- * here. Backward overwrites the logits with their gradient, which saves the largest buffer of a training step.
+ * here, with `smoothing` and `zLoss` that of the objective they make (backend.ts); the losses returned are free of both. Backward overwrites the logits with their gradient, which saves the largest buffer of a training step.
  */
 export function crossEntropy(ctx: Context, logits: Tensor, args: CrossEntropyArgs): Tensor {
-  const { targets, scale, ignoreIndex = IGNORE_INDEX } = args;
+  const { targets, scale, ignoreIndex = IGNORE_INDEX, smoothing = 0, zLoss = 0 } = args;
   expectShape('logits', logits, [null, null]);
   const n = logits.dim(0);
   expectShape('targets', targets, [n], ['i32']);
@@ -263,7 +267,7 @@ export function crossEntropy(ctx: Context, logits: Tensor, args: CrossEntropyArg
   backend.crossEntropy({ losses, logSumExp, logits, targets, ignoreIndex });
   if (ctx.tape !== null && logits.requiresGrad) {
     ctx.tape.record(() => {
-      backend.crossEntropyBackward({ dLogits: logits, logits, logSumExp, targets, ignoreIndex, scale });
+      backend.crossEntropyBackward({ dLogits: logits, logits, logSumExp, targets, ignoreIndex, scale, smoothing, zLoss });
       logits.becomeGradient();
     });
   }

@@ -50,7 +50,7 @@ function sumExp(x: usize, bytes: usize, shift: f32): f32 {
   return sumLanes(f32x4.add(a, b));
 }
 
-/** dLogits, logits, logSumExp, targets, rows (N), columns (V), grain (rows), ignoreIndex, scale */
+/** dLogits, logits, logSumExp, targets, rows (N), columns (V), grain (rows), ignoreIndex, scale, of the target, of every logit, 2 · zLoss */
 export function crossEntropyBackward(args: usize, chunk: u32, scratch: usize): void {
   const sums: usize = load<u32>(args, 8);
   const targets: usize = load<u32>(args, 12);
@@ -58,6 +58,9 @@ export function crossEntropyBackward(args: usize, chunk: u32, scratch: usize): v
   const grain = load<u32>(args, 24);
   const ignoreIndex = load<i32>(args, 28);
   const scale = load<f32>(args, 32);
+  const ofTarget = load<f32>(args, 36);
+  const ofEach = v128.load32_splat(args, 40);
+  const twiceZ = load<f32>(args, 44);
   const end = min(load<u32>(args, 16), (chunk + 1) * grain);
   for (let n = chunk * grain; n < end; n++) {
     const dLogits = load<u32>(args) + n * bytes;
@@ -67,15 +70,18 @@ export function crossEntropyBackward(args: usize, chunk: u32, scratch: usize): v
       memory.fill(dLogits, 0, bytes);
       continue;
     }
-    const shift = f32x4.splat(load<f32>(sums + (n << 2)));
-    const factor = f32x4.splat(scale);
+    const sum = load<f32>(sums + (n << 2));
+    const shift = f32x4.splat(sum);
+    const factor = f32x4.splat(scale * (1 + twiceZ * sum));
     let i: usize = 0;
-    for (; i + 16 <= bytes; i += 16) v128.store(dLogits + i, f32x4.mul(exp(f32x4.sub(v128.load(logits + i), shift)), factor));
+    for (; i + 16 <= bytes; i += 16) {
+      v128.store(dLogits + i, f32x4.sub(f32x4.mul(exp(f32x4.sub(v128.load(logits + i), shift)), factor), ofEach));
+    }
     if (i < bytes) {
       const count = (bytes - i) >> 2;
-      storeTail(dLogits + i, count, f32x4.mul(exp(f32x4.sub(loadTail(logits + i, count, 0), shift)), factor));
+      storeTail(dLogits + i, count, f32x4.sub(f32x4.mul(exp(f32x4.sub(loadTail(logits + i, count, 0), shift)), factor), ofEach));
     }
     const at = dLogits + (target << 2);
-    store<f32>(at, load<f32>(at) - scale);
+    store<f32>(at, load<f32>(at) - ofTarget);
   }
 }

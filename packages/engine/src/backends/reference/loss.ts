@@ -18,9 +18,12 @@ export function crossEntropy({ losses, logSumExp, logits, targets, ignoreIndex }
   }
 }
 
-/** dLogits = scale · (softmax(logits) − onehot(target)); rows without a target teach nothing. */
+/**
+ * dLogits = scale · (softmax(logits)·(1 + 2·zLoss·logSumExp) − (1 − smoothing)·onehot(target) − smoothing/V); rows without a target
+ * teach nothing.
+ */
 export function crossEntropyBackward(args: Args<'crossEntropyBackward'>): void {
-  const { dLogits, logits, logSumExp, targets, ignoreIndex, scale } = args;
+  const { dLogits, logits, logSumExp, targets, ignoreIndex, scale, smoothing = 0, zLoss = 0 } = args;
   const [N, V] = [logits.dim(0), logits.dim(1)];
   const [dLogitValues, logitValues, lse] = [floats(dLogits), floats(logits), floats(logSumExp)];
   const targetValues = integers(targets);
@@ -30,9 +33,10 @@ export function crossEntropyBackward(args: Args<'crossEntropyBackward'>): void {
       dLogitValues.fill(0, n * V, (n + 1) * V);
       continue;
     }
+    const sum = at(lse, n);
     for (let v = 0; v < V; v++) {
-      const probability = Math.exp(at(logitValues, n * V + v) - at(lse, n));
-      dLogitValues[n * V + v] = scale * (probability - (v === target ? 1 : 0));
+      const probability = Math.exp(at(logitValues, n * V + v) - sum);
+      dLogitValues[n * V + v] = scale * (probability * (1 + 2 * zLoss * sum) - (v === target ? 1 - smoothing : 0) - smoothing / V);
     }
   }
 }

@@ -226,6 +226,31 @@ describe('loss and optimizer', () => {
     await expectValues(logits, [-1, 1, 2 * (p - 1), 2 * (1 - p), 0, 0, 2, -2]);
   });
 
+  test.each([
+    { smoothing: 0.1, zLoss: 0 }, { smoothing: 0, zLoss: 0.05 }, { smoothing: 0.3, zLoss: 0.02 },
+  ])('crossEntropyBackward with $smoothing smoothing and a z-loss of $zLoss is the objective\'s gradient by differences, within 1e-6', async ({ smoothing, zLoss }) => {
+    const [rows, columns, scale] = [3, 7, 0.5];
+    const random = new Random(5);
+    const values = Float64Array.from({ length: rows * columns }, () => Math.fround(2 * random.normal()));
+    const targets = [4, -100, 0];
+    const objective = (x: Float64Array): number => targets.reduce((total, target, n) => {
+      if (target < 0) return total;
+      const row = x.subarray(n * columns, (n + 1) * columns);
+      const lse = Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0));
+      const spread = lse - row.reduce((sum, value) => sum + value, 0) / columns;
+      return total + scale * ((1 - smoothing) * (lse - (row[target] ?? 0)) + smoothing * spread + zLoss * lse ** 2);
+    }, 0);
+    const [logits, losses, logSumExp, dLogits] = [f32([...values], [rows, columns]), empty(rows), empty(rows), f32(Array(21).fill(0), [rows, columns])];
+    const args = { logits, logSumExp, targets: i32(targets), ignoreIndex: -100 };
+    backend.crossEntropy({ ...args, losses });
+    backend.crossEntropyBackward({ ...args, dLogits, scale, smoothing, zLoss });
+    const gradient = await dLogits.read();
+    for (let i = 0; i < values.length; i++) {
+      const at = (distance: number): number => objective(values.with(i, (values[i] ?? 0) + distance));
+      expect(Math.abs((gradient[i] ?? 0) - (at(1e-4) - at(-1e-4)) / 2e-4)).toBeLessThan(1e-6);
+    }
+  });
+
   test('the first step of AdamW is the sign of the gradient times the learning rate, and decay', async () => {
     const [parameter, m, v] = [f32([1, -2, 3]), empty(3), empty(3)];
     backend.adamw({

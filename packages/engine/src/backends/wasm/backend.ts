@@ -278,7 +278,8 @@ export class WasmBackend implements Backend {
     this.#runtime.run(operations.crossEntropy, Math.ceil(rows / grain));
   }
 
-  crossEntropyBackward({ dLogits, logits, logSumExp, targets, ignoreIndex, scale }: Args<'crossEntropyBackward'>): void {
+  crossEntropyBackward(args: Args<'crossEntropyBackward'>): void {
+    const { dLogits, logits, logSumExp, targets, ignoreIndex, scale, smoothing = 0, zLoss = 0 } = args;
     const { words, floats } = this.#runtime;
     const rows = targets.size;
     const columns = logits.dim(-1);
@@ -292,6 +293,9 @@ export class WasmBackend implements Backend {
     words[6] = grain;
     words[7] = ignoreIndex;
     floats[8] = scale;
+    floats[9] = scale * (1 - smoothing);
+    floats[10] = (scale * smoothing) / columns;
+    floats[11] = 2 * zLoss;
     this.#runtime.run(operations.crossEntropyBackward, Math.ceil(rows / grain));
   }
 

@@ -20,13 +20,21 @@ function logitsFor(lab: Lab, shape: [number, number], deviation: number): Tensor
   return lab.normal(shape, deviation);
 }
 
-function backward(lab: Lab, shape: [number, number], options: { ignored: number; deviation: number; inPlace: boolean }): void {
-  const { ignored: ignoreIndex, deviation, inPlace } = options;
+interface BackwardOptions {
+  readonly ignored: number;
+  readonly deviation: number;
+  readonly inPlace: boolean;
+  readonly smoothing?: number;
+  readonly zLoss?: number;
+}
+
+function backward(lab: Lab, shape: [number, number], options: BackwardOptions): void {
+  const { ignored: ignoreIndex, deviation, inPlace, smoothing = 0, zLoss = 0 } = options;
   const [losses, logSumExp] = [lab.room([shape[0]]), lab.room([shape[0]])];
   const args = { logits: logitsFor(lab, shape, deviation), targets: targets(lab, shape, ignoreIndex), logSumExp, ignoreIndex };
   lab.backend.crossEntropy({ ...args, losses });
   const dLogits = inPlace ? lab.changes('dLogits', args.logits) : lab.result('dLogits', shape);
-  lab.backend.crossEntropyBackward({ ...args, dLogits, scale: 0.25 });
+  lab.backend.crossEntropyBackward({ ...args, dLogits, scale: 0.25, smoothing, zLoss });
 }
 
 export const lossCases: Case[] = [
@@ -71,6 +79,14 @@ export const lossCases: Case[] = [
     programs: product(SHAPES, [1, 5, 0]).map(([shape, deviation]) => ({
       what: `N ${shape[0]}, V ${shape[1]}, deviation ${deviation}`,
       run: (lab) => backward(lab, shape, { ignored: -100, deviation, inPlace }),
+    })),
+  })),
+  ...([['label smoothing', 0.1, 0], ['a z-loss', 0, 0.01], ['both', 0.2, 1e-4]] as const).map(([what, smoothing, zLoss]): Case => ({
+    name: `crossEntropyBackward with ${what}`,
+    tolerance: BACKWARD,
+    programs: product(SHAPES, [1, 5, 0]).map(([shape, deviation]) => ({
+      what: `N ${shape[0]}, V ${shape[1]}, deviation ${deviation}`,
+      run: (lab) => backward(lab, shape, { ignored: -100, deviation, inPlace: shape[0] === 5, smoothing, zLoss }),
     })),
   })),
   {
