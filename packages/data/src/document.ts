@@ -7,12 +7,17 @@ export interface Place {
   readonly line: number;
 }
 
-export interface TextDocument extends Place {
+interface Common extends Place {
+  /** What decides whether it is held out, where that is not the document itself. */
+  readonly heldOutBy?: string;
+}
+
+export interface TextDocument extends Common {
   readonly kind: 'text';
   readonly text: string;
 }
 
-export interface Conversation extends Place {
+export interface Conversation extends Common {
   readonly kind: 'conversation';
   readonly messages: readonly ChatMessage[];
 }
@@ -30,9 +35,14 @@ export function textBytes(document: Document): number {
   return document.messages.reduce((sum, message) => sum + Buffer.byteLength(message.content), 0);
 }
 
-/** One string per distinct document: what duplicates are found by and what the held-out split hashes. */
+/** One string per distinct document: what duplicates are found by. */
 export function identity(document: Document): string {
   return document.kind === 'text'
     ? `t\0${document.text}`
     : `c\0${document.messages.map((message) => `${message.role}\0${message.content}`).join('\0')}`;
+}
+
+/** What the held-out split hashes: documents that share it are on the same side. */
+export function splitIdentity(document: Document): string {
+  return document.heldOutBy === undefined ? identity(document) : `k\0${document.heldOutBy.trim()}`;
 }

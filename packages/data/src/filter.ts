@@ -1,7 +1,7 @@
 /** What a recipe keeps of a source: limits and patterns. Every document dropped or cut has a reason that is counted. */
 import type { Document } from './document.ts';
 import { plainText } from './document.ts';
-import { cutPoint } from './readers.ts';
+import { cutPoint } from './cut.ts';
 
 export interface Filters {
   /** Documents with less text than this (UTF-16 units) are dropped. */
@@ -17,7 +17,7 @@ export interface Filters {
 }
 
 export type DropReason =
-  | 'empty' | 'no_answer' | 'too_short' | 'too_long' | 'turn_too_long' | 'excluded' | 'duplicate' | 'over_source_limit';
+  | 'empty' | 'no_answer' | 'not_selected' | 'too_short' | 'too_long' | 'turn_too_long' | 'excluded' | 'duplicate' | 'over_source_limit';
 
 export type Filtered = { readonly keep: Document; readonly cut: boolean } | { readonly drop: DropReason };
 

@@ -5,7 +5,10 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Document } from './document.ts';
 import { DataError } from './errors.ts';
-import { cutPoint, findFiles, readDocuments, type ReadOptions } from './readers.ts';
+import { convertText } from './convert.ts';
+import { cutPoint } from './cut.ts';
+import { findFiles, readDocuments, type ReadOptions, toDocument } from './readers.ts';
+import { splitDigest } from './sources.ts';
 
 let folder = '';
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'parley-data-'))));
@@ -107,4 +110,53 @@ test('cutPoint prefers paragraphs to lines to sentences to words and never halve
   expect(cutPoint('one two three', 10)).toBe(8);
   expect(cutPoint('aaa😀😀', 4)).toBe(3);
   expect(cutPoint('short', 10)).toBe(5);
+});
+
+const at = { path: 'x', line: 1 };
+
+test('each object gets one of several wordings, the same one every time, with its own completion; all are used', () => {
+  const options = { prompt: ['A {n}', 'B {n}', 'C {n}'], completion: ['a', 'b', 'c'] };
+  const made = Array.from({ length: 60 }, (_, n) => toDocument({ n }, at, options));
+  const turns = made.map((document) => (document.kind === 'conversation' ? document.messages.map(({ content }) => content) : []));
+  for (const [prompt, completion] of turns) expect(completion).toBe(prompt?.charAt(0).toLowerCase());
+  expect(new Set(turns.map(([, completion]) => completion))).toEqual(new Set(['a', 'b', 'c']));
+  expect(Array.from({ length: 60 }, (_, n) => toDocument({ n }, at, options))).toEqual(made);
+});
+
+test('map rewrites values before templates, and a value it does not know is an error with the known ones', () => {
+  const options = { text: '{label}: {text}', map: { label: { 0: 'negative', 1: 'positive' } } };
+  expect(toDocument({ label: 1, text: 'good' }, at, options)).toMatchObject({ text: 'positive: good' });
+  expect(() => toDocument({ label: 2, text: 'so' }, at, options)).toThrow('x:1: the field "label" is 2; its map knows 0, 1');
+  expect(() => toDocument({ text: 'so' }, at, options)).toThrow('is missing; its map knows');
+});
+
+test('where takes only what it asks for, and says what it passed over', async () => {
+  const path = file('where.jsonl', ['a', 'b', 'a', 'c'].map((source, n) => JSON.stringify({ source, text: `${n}` })).join('\n'));
+  let skipped = 0;
+  const kept = [];
+  for await (const document of readDocuments(path, { where: { source: 'a' }, onSkip: () => skipped++ })) kept.push(document);
+  expect(kept).toMatchObject([{ text: '0' }, { text: '2' }]);
+  expect(skipped).toBe(2);
+});
+
+test('templates take the lead, the body, a cut of a field; an unknown filter is an error that names the known', () => {
+  const object = { text: 'The lead of it. Its end.\nThe body.\nMore body.' };
+  const fill = (text: string) => toDocument(object, at, { text });
+  expect(fill('{text|lead}')).toMatchObject({ text: 'The lead of it. Its end.' });
+  expect(fill('{text|body}')).toMatchObject({ text: 'The body.\nMore body.' });
+  expect(fill('{text|lead|cut 18}')).toMatchObject({ text: 'The lead of it.' });
+  expect(() => fill('{text|tail}')).toThrow('there are lead, body and cut N');
+  expect(() => fill('{text|cut}')).toThrow('there are lead, body and cut N');
+});
+
+test('documents made of one thing share its side of the held-out split', () => {
+  const [there, back] = [['{en}', '{zh}'], ['{zh}', '{en}']].map(([prompt, completion]) =>
+    toDocument({ en: 'Hello.', zh: '你好。' }, at, { prompt: prompt ?? '', completion: completion ?? '', heldOutBy: '{en}' }));
+  expect(splitDigest(there!)).toEqual(splitDigest(back!));
+  expect(splitDigest(there!)).not.toEqual(splitDigest(toDocument({ text: 'Hello.' }, at)));
+});
+
+test('traditional Chinese becomes simplified, by phrases; simplified and English stay', () => {
+  expect(convertText('頭髮、發展、皇后、後來，乾坤、乾淨', 'simplified')).toBe('头发、发展、皇后、后来，乾坤、干净');
+  for (const same of ['头发、发展、皇后、后来，乾坤、干净', 'Plain English, 123.']) expect(convertText(same, 'simplified')).toBe(same);
 });

@@ -8,12 +8,14 @@
  *
  * One document is in memory at a time.
  */
+import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChatMessage } from '@parley/tokenizer';
 import type { Conversation, Document, Place } from './document.ts';
 import { DataError } from './errors.ts';
 import { readChunks, readLines, uncompressedName } from './lines.ts';
+import { cutPoint } from './cut.ts';
 import { fillTemplate } from './template.ts';
 
 /** A text file longer than this (in UTF-16 units) is cut into several documents. */
@@ -22,13 +24,26 @@ const LONGEST_TEXT = 1 << 20;
 export interface ReadOptions {
   /** For JSON lines: how to make a text of an object, e.g. `'{title}\n\n{text}'`. */
   readonly text?: string | undefined;
-  /** For JSON lines: how to make a two-turn conversation of an object. Both or neither. */
-  readonly prompt?: string | undefined;
-  readonly completion?: string | undefined;
+  /**
+   * For JSON lines: how to make a two-turn conversation of an object. Both or neither. Of several wordings each object gets
+   * one, by its hash: the same one every time. Several completions stand beside as many prompts; a single one serves all.
+   */
+  readonly prompt?: string | readonly string[] | undefined;
+  readonly completion?: string | readonly string[] | undefined;
+  /** Take only objects in which these fields have these values. */
+  readonly where?: Readonly<Record<string, FieldValue>> | undefined;
+  /** Values of fields to be written differently, before any template: `{ label: { '0': 'negative' } }`. Every value has to be there. */
+  readonly map?: Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
+  /** A template of what decides whether an object is held out, so that documents made of the same thing go the same way. */
+  readonly heldOutBy?: string | undefined;
   /** A system message put before every conversation that has none. */
   readonly system?: string | undefined;
+  /** Called for each object that `where` passes over. */
+  readonly onSkip?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export type FieldValue = string | number | boolean;
 
 export interface FoundFiles {
   /** Files with a format we read, sorted. */
@@ -110,20 +125,6 @@ async function* readText(path: string, signal?: AbortSignal): AsyncGenerator<Doc
   if (text !== '') yield { kind: 'text', text, path, line };
 }
 
-/**
- * The best place at or before `limit` to cut a text: after a paragraph, else a line, else a sentence, else a word, each
- * within the second half; else at the limit, but never inside a surrogate pair.
- */
-export function cutPoint(text: string, limit: number): number {
-  if (text.length <= limit) return text.length;
-  for (const separator of ['\n\n', '\n', '. ', '。', ' ']) {
-    const at = text.lastIndexOf(separator, limit - separator.length);
-    if (at !== -1 && at + separator.length >= limit / 2) return at + separator.length;
-  }
-  const code = text.charCodeAt(limit - 1);
-  return code >= 0xd800 && code <= 0xdbff ? limit - 1 : limit;
-}
-
 async function* readJsonLines(path: string, options: ReadOptions): AsyncGenerator<Document> {
   for await (const { text, line } of readLines(path, options.signal)) {
     if (text.trim() === '') continue;
@@ -138,15 +139,28 @@ async function* readJsonLines(path: string, options: ReadOptions): AsyncGenerato
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new DataError(`is not a JSON object but ${preview(text)}: one object a line is expected`, { path, line });
     }
-    yield toDocument(value as Record<string, unknown>, { path, line }, options);
+    const object = value as Record<string, unknown>;
+    if (isWanted(object, options)) yield toDocument(object, { path, line }, options);
+    else options.onSkip?.();
   }
+}
+
+/** Whether an object has what `where` asks for. */
+export function isWanted(object: Readonly<Record<string, unknown>>, { where = {} }: Pick<ReadOptions, 'where'>): boolean {
+  return Object.entries(where).every(([field, value]) => object[field] === value);
 }
 
 /** One object of a JSON lines file as a document; `place` is for its errors. */
 export function toDocument(object: Readonly<Record<string, unknown>>, place: Place, options: ReadOptions = {}): Document {
+  const document = makeDocument(mapFields(object, place, options), place, options);
+  return options.heldOutBy === undefined ? document : { ...document, heldOutBy: fillTemplate(options.heldOutBy, object, place) };
+}
+
+function makeDocument(object: Readonly<Record<string, unknown>>, place: Place, options: ReadOptions): Document {
   if (options.text !== undefined) return { kind: 'text', text: fillTemplate(options.text, object, place), ...place };
   if (options.prompt !== undefined && options.completion !== undefined) {
-    return pair(fillTemplate(options.prompt, object, place), fillTemplate(options.completion, object, place), place, options);
+    const [prompt, completion] = wording(options.prompt, options.completion, object);
+    return pair(fillTemplate(prompt, object, place), fillTemplate(completion, object, place), place, options);
   }
   if (object['messages'] !== undefined) return conversation(object['messages'], place, options);
   if (typeof object['text'] === 'string') return { kind: 'text', text: object['text'], ...place };
@@ -158,6 +172,29 @@ export function toDocument(object: Readonly<Record<string, unknown>>, place: Pla
       '(or give a template, such as text: \'{title}\\n\\n{body}\')',
     place,
   );
+}
+
+/** The object with the values of `map` in place of its own. */
+function mapFields(object: Readonly<Record<string, unknown>>, place: Place, { map }: ReadOptions): Readonly<Record<string, unknown>> {
+  if (map === undefined) return object;
+  const mapped = Object.entries(map).map(([field, values]) => {
+    const value = object[field];
+    const key = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+    if (key !== undefined && Object.hasOwn(values, key)) return [field, values[key]] as const;
+    throw new DataError(`the field "${field}" is ${JSON.stringify(value) ?? 'missing'}; its map knows ${Object.keys(values).join(', ')}`, place);
+  });
+  return { ...object, ...Object.fromEntries(mapped) };
+}
+
+/** One of several wordings, by the object's hash. */
+function wording(
+  prompt: string | readonly string[], completion: string | readonly string[], object: Readonly<Record<string, unknown>>,
+): [prompt: string, completion: string] {
+  const prompts = typeof prompt === 'string' ? [prompt] : prompt;
+  const completions = typeof completion === 'string' ? [completion] : completion;
+  const digest = createHash('sha256').update(JSON.stringify(object)).digest();
+  const index = prompts.length === 1 ? 0 : digest.readUInt32LE(0) % prompts.length;
+  return [prompts[index] ?? '', completions[completions.length === 1 ? 0 : index] ?? ''];
 }
 
 function pair(prompt: string, completion: string, place: Place, options: ReadOptions): Conversation {

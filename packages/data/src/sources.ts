@@ -4,12 +4,14 @@ import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { type Change, cleanDocument } from './clean.ts';
 import { dialogues } from './dialogue.ts';
-import { type Document, identity } from './document.ts';
+import { convertDocument, type Conversion } from './convert.ts';
+import { type Document, identity, splitIdentity } from './document.ts';
 import { DataError } from './errors.ts';
 import { type DropReason, filterDocument, type Filters } from './filter.ts';
-import { cutPoint, findFiles, readDocuments, type ReadOptions } from './readers.ts';
+import { cutPoint } from './cut.ts';
+import { findFiles, readDocuments, type ReadOptions } from './readers.ts';
 
-export interface SourceSpec extends Filters, Omit<ReadOptions, 'signal'> {
+export interface SourceSpec extends Filters, Omit<ReadOptions, 'signal' | 'onSkip'> {
   /** Letters, digits, dots, dashes: it names the shard files. */
   readonly name: string;
   /** Files or folders. */
@@ -20,6 +22,8 @@ export interface SourceSpec extends Filters, Omit<ReadOptions, 'signal'> {
   readonly dialogue?: boolean | undefined;
   /** Longer texts become several documents of about this many characters, between paragraphs. Nothing is lost. */
   readonly splitCharacters?: number | undefined;
+  /** One script for all of it (see convert.ts). */
+  readonly convert?: Conversion | undefined;
   /** Stop after so many documents were kept. */
   readonly maxDocuments?: number | undefined;
   /** The share of its documents kept from training; default: the whole data's. */
@@ -83,12 +87,17 @@ export async function* readSource(
   source: SourceSpec, counts: SourceCounts, options: ReadSourceOptions = {},
 ): AsyncGenerator<{ document: Document; digest: Buffer }> {
   const { files } = await sourceFiles(source);
+  const onSkip = (): void => {
+    counts.read++;
+    count(counts.dropped, 'not_selected');
+  };
   for (const file of files) {
-    for await (const read of readDocuments(file, { ...source, signal: options.signal })) {
+    for await (const found of readDocuments(file, { ...source, signal: options.signal, onSkip })) {
+      const read = source.convert === undefined ? found : convertDocument(found, source.convert);
       if (source.only !== undefined && (read.kind === 'text') !== (source.only === 'texts')) continue;
       for (const part of splitText(read, source.splitCharacters)) {
         const made = source.dialogue === true && part.kind === 'text';
-        const origin = made ? digestOf(options.clean === false ? part : cleanDocument(part).document) : null;
+        const origin = made ? splitDigest(options.clean === false ? part : cleanDocument(part).document) : null;
         for (const raw of made ? dialogues(part) : [part]) {
           counts.read++;
           if (counts.kept >= (source.maxDocuments ?? Infinity)) {
@@ -101,10 +110,9 @@ export async function* readSource(
             count(counts.dropped, filtered.drop);
             continue;
           }
-          const digest = digestOf(filtered.keep);
           if (options.seen !== undefined) {
             // 96 bits: among a billion documents the chance of one false duplicate is about 10⁻¹¹.
-            const key = digest.toString('latin1', 0, 12);
+            const key = digestOf(filtered.keep).toString('latin1', 0, 12);
             if (options.seen.has(key)) {
               count(counts.dropped, 'duplicate');
               continue;
@@ -114,7 +122,7 @@ export async function* readSource(
           counts.kept++;
           if (filtered.cut) counts.cut++;
           for (const change of changes) count(counts.changed, change);
-          yield { document: filtered.keep, digest: origin ?? digest };
+          yield { document: filtered.keep, digest: origin ?? splitDigest(filtered.keep) };
         }
       }
     }
@@ -136,6 +144,8 @@ function* splitText(document: Document, limit: number | undefined): Generator<Do
 }
 
 const digestOf = (document: Document): Buffer => createHash('sha256').update(identity(document)).digest();
+/** By which a document is held out or not. */
+export const splitDigest = (document: Document): Buffer => createHash('sha256').update(splitIdentity(document)).digest();
 
 /** Size and SHA-256 of a file; `path` in the record is the file's name alone, so that no machine's folders are recorded. */
 export async function fileRecord(path: string, signal?: AbortSignal): Promise<FileRecord> {

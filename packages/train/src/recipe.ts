@@ -30,9 +30,17 @@ const source = z.strictObject({
   licence: z.string().optional(),
   attribution: z.string().optional(),
   text: z.string().optional(),
-  prompt: z.string().optional(),
-  completion: z.string().optional(),
+  /** One wording or several; each item gets one. */
+  prompt: strings.optional(),
+  completion: strings.optional(),
   system: z.string().optional(),
+  /** Only items with these values in these fields. */
+  where: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  /** Other words for the values of a field: `{ label: { '0': negative } }`. */
+  map: z.record(z.string(), z.record(z.string(), z.string())).optional(),
+  /** A template of what decides about being held out, so that all that is made of one thing goes one way. */
+  held_out_by: z.string().optional(),
+  convert: z.enum(['simplified']).optional(),
   only: z.enum(['texts', 'conversations']).optional(),
   dialogue: z.boolean().optional(),
   split_characters: whole.optional(),
@@ -45,6 +53,8 @@ const source = z.strictObject({
   exclude: strings.optional(),
 }).refine((value) => (value.prompt === undefined) === (value.completion === undefined), {
   message: 'has only one of prompt and completion: a conversation made by templates needs both',
+}).refine(({ prompt = [], completion = [] }) => completion.length <= 1 || completion.length === prompt.length, {
+  message: 'has several completions, but not one for each prompt: give one, or as many as there are prompts',
 });
 
 const tokenizer = z.union([

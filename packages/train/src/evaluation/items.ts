@@ -1,10 +1,9 @@
 /** The items of an entry: read from its file, without those the model was trained on, and drawn by a seed. */
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  cleanDocument, cleanText, dialogues, type Document, filterDocument, identity, isHeldOut, type Manifest, type Place, readLines, readManifest, type SourceSpec,
-  toDocument,
+  cleanDocument, cleanText, convertDocument, dialogues, filterDocument, isHeldOut, isWanted, type Manifest, type Place, readLines, readManifest,
+  type SourceSpec, splitDigest, toDocument,
 } from '@parley/data';
 import { Random } from '@parley/engine';
 import { TrainError } from '../errors.ts';
@@ -109,17 +108,17 @@ export function trainedOn(run: TrainingRun, fileHash: string): { sources: string
 function seenBy(spec: SourceSpec, { fields, place }: Item, data: { share: number; clean: boolean }): boolean {
   // Parts of a document go different ways; a limit on documents is of their order. Both count as seen.
   if (spec.splitCharacters !== undefined) return true;
-  const raw = toDocument(fields, place, spec);
+  if (!isWanted(fields, spec)) return false;
+  const made = toDocument(fields, place, spec);
+  const raw = spec.convert === undefined ? made : convertDocument(made, spec.convert);
   if (spec.only !== undefined && (raw.kind === 'text') !== (spec.only === 'texts')) return false;
   const document = data.clean ? cleanDocument(raw).document : raw;
   if (spec.dialogue === true && raw.kind === 'text') {
     // Conversations made of a text go where the text goes.
-    return [...dialogues(raw)].length > 0 && !isHeldOut(digestOf(document), data.share);
+    return [...dialogues(raw)].length > 0 && !isHeldOut(splitDigest(document), data.share);
   }
   const filtered = filterDocument(document, spec);
-  return 'keep' in filtered && !isHeldOut(digestOf(filtered.keep), data.share);
+  return 'keep' in filtered && !isHeldOut(splitDigest(filtered.keep), data.share);
 }
-
-const digestOf = (document: Document): Buffer => createHash('sha256').update(identity(document)).digest();
 
 export const clean = (text: string): string => cleanText(text).text;
