@@ -56,6 +56,17 @@ export class Arena implements Disposable {
     return tensor;
   }
 
+  /**
+   * Gives what `work` takes back to the step when it returns. Tensors made inside may be used only there: backends run operations
+   * in order, so what is made next may lie in the same place.
+   */
+  temporarily(work: () => void): void {
+    const [block, used] = [this.#block, this.#used];
+    work();
+    this.#block = block;
+    this.#used = used;
+  }
+
   /** Ends every tensor handed out so far; their memory serves the next step. */
   reset(): void {
     this.#epoch.alive = false;

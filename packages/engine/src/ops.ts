@@ -7,6 +7,7 @@
 import type { Arena } from './arena.ts';
 import type { Activation, Backend } from './backend.ts';
 import { ShapeError } from './errors.ts';
+import type { Random } from './random.ts';
 import type { Tape } from './tape.ts';
 import type { DType, Tensor } from './tensor.ts';
 
@@ -14,6 +15,8 @@ import type { DType, Tensor } from './tensor.ts';
 export interface Context {
   readonly arena: Arena;
   readonly tape: Tape | null;
+  /** What dropout draws from, while training; without it nothing is dropped. */
+  readonly random?: Random;
 }
 
 /** Targets with this value carry no loss (PyTorch's convention). */
@@ -53,7 +56,10 @@ function optional<Key extends string, Value>(key: Key, value: Value | undefined)
 
 const backendOf = (ctx: Context): Backend => ctx.arena.backend;
 
-/** x (N, in) · weightᵀ, weight (out, in) in f32, q8 or q4, + bias (out) → (N, out). Quantized weights have no gradient. */
+/**
+ * x (N, in) · weightᵀ, weight (out, in) in f32, q8 or q4, + bias (out) → (N, out). Quantized weights have no gradient, but one flows
+ * through them to x.
+ */
 export function linear(ctx: Context, x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   expectShape('x', x, [null, null]);
   const n = x.dim(0);
@@ -65,11 +71,16 @@ export function linear(ctx: Context, x: Tensor, weight: Tensor, bias?: Tensor): 
   if (weight.dtype === 'f32') backend.matmul({ out, a: x, b: weight, transposeB: true, ...optional('bias', bias) });
   else backend.matmulQuantized({ out, a: x, w: weight, ...optional('bias', bias) });
   record(ctx, out, (dOut) => {
-    if (weight.dtype !== 'f32' && x.requiresGrad) {
-      throw new ShapeError(`the gradient of a product with ${weight.dtype} weights is not defined: load the model in f32 to train it`);
-    }
     const dX = x.gradient(ctx.arena);
-    if (dX) backend.matmul({ out: dX, a: dOut, b: weight, accumulate: true });
+    if (dX && weight.dtype === 'f32') backend.matmul({ out: dX, a: dOut, b: weight, accumulate: true });
+    else if (dX) {
+      // Through the weights as they are held, widened one matrix at a time; that x was rounded to 8 bits is passed over.
+      ctx.arena.temporarily(() => {
+        const wide = ctx.arena.tensor(weight.shape);
+        backend.dequantize({ out: wide, x: weight });
+        backend.matmul({ out: dX, a: dOut, b: wide, accumulate: true });
+      });
+    }
     const dWeight = weight.gradient(ctx.arena);
     if (dWeight) backend.matmul({ out: dWeight, a: dOut, b: x, transposeA: true, accumulate: true });
     const dBias = bias?.gradient(ctx.arena);
@@ -210,6 +221,64 @@ export function add(ctx: Context, a: Tensor, b: Tensor): Tensor {
   return out;
 }
 
+/** x · factor. */
+export function scale(ctx: Context, x: Tensor, factor: number): Tensor {
+  expectShape('x', x, x.shape);
+  const backend = backendOf(ctx);
+  const out = output(ctx, x.shape, [x]);
+  backend.scale({ out, x, factor });
+  record(ctx, out, (dOut) => {
+    const dX = x.gradient(ctx.arena);
+    if (dX) {
+      ctx.arena.temporarily(() => {
+        const scaled = ctx.arena.tensor(x.shape);
+        backend.scale({ out: scaled, x: dOut, factor });
+        backend.add({ out: dX, a: dX, b: scaled });
+      });
+    }
+  });
+  return out;
+}
+
+/**
+ * Dropout (Srivastava et al., 2014): each element becomes 0 with this probability, and the others grow by 1 / (1 − probability). It
+ * acts only where the context has a `random`; otherwise it is x itself.
+ */
+export function dropout(ctx: Context, x: Tensor, probability: number): Tensor {
+  if (ctx.random === undefined || probability === 0) return x;
+  if (!(probability > 0 && probability < 1)) throw new ShapeError(`a dropout of ${probability} is none: it has to be from 0 to below 1`);
+  expectShape('x', x, x.shape);
+  // Backends have no plain product, but a gated one: SiLU of these gates is 0 or 1 / (1 − probability).
+  const kept = inverseSilu(1 / (1 - probability));
+  const gates = new Float32Array(x.size);
+  // Half a draw each: a probability is met to within 2⁻¹⁷.
+  const threshold = Math.round(probability * 2 ** 16);
+  for (let i = 0; i < gates.length; i += 2) {
+    const bits = ctx.random.uint32();
+    if (bits >>> 16 >= threshold) gates[i] = kept;
+    if ((bits & 0xffff) >= threshold && i + 1 < gates.length) gates[i + 1] = kept;
+  }
+  const backend = backendOf(ctx);
+  const gate = ctx.arena.from(gates, x.shape);
+  const out = output(ctx, x.shape, [x]);
+  backend.gated({ out, gate, up: x, kind: 'silu' });
+  record(ctx, out, (dOut) => {
+    const dX = x.gradient(ctx.arena);
+    if (dX) backend.gatedBackward({ dUp: dX, dOut, gate, up: x, kind: 'silu' });
+  });
+  return out;
+}
+
+/** The gate whose SiLU is `value` > 0, by Newton's method in float64. */
+function inverseSilu(value: number): number {
+  let gate = value;
+  for (let i = 0; i < 50; i++) {
+    const sigmoid = 1 / (1 + Math.exp(-gate));
+    gate -= (gate * sigmoid - value) / (sigmoid * (1 + gate * (1 - sigmoid)));
+  }
+  return gate;
+}
+
 /** GELU (exact or tanh) or SiLU of every element. */
 export function activation(ctx: Context, x: Tensor, kind: Activation): Tensor {
   expectShape('x', x, x.shape);
@@ -250,6 +319,11 @@ export interface CrossEntropyArgs {
   readonly smoothing?: number;
   /** Weight of logSumExp² beside each loss, which keeps logits near where they are computed exactly. Default 0. */
   readonly zLoss?: number;
+  /**
+   * (N): what each row's loss weighs beside the others, negative to be driven up; default 1. Read when the backward pass runs,
+   * so that it may be filled from the losses.
+   */
+  readonly weights?: Float32Array;
 }
 
 /**
@@ -257,10 +331,11 @@ export interface CrossEntropyArgs {
  * here, with `smoothing` and `zLoss` that of the objective they make (backend.ts); the losses returned are free of both. Backward overwrites the logits with their gradient, which saves the largest buffer of a training step.
  */
 export function crossEntropy(ctx: Context, logits: Tensor, args: CrossEntropyArgs): Tensor {
-  const { targets, scale, ignoreIndex = IGNORE_INDEX, smoothing = 0, zLoss = 0 } = args;
+  const { targets, scale, ignoreIndex = IGNORE_INDEX, smoothing = 0, zLoss = 0, weights } = args;
   expectShape('logits', logits, [null, null]);
   const n = logits.dim(0);
   expectShape('targets', targets, [n], ['i32']);
+  if (weights && weights.length !== n) throw new ShapeError(`${n} rows came with ${weights.length} weights: pass one for each row`);
   const backend = backendOf(ctx);
   const losses = ctx.arena.tensor([n]);
   const logSumExp = ctx.arena.tensor([n]);
@@ -268,8 +343,21 @@ export function crossEntropy(ctx: Context, logits: Tensor, args: CrossEntropyArg
   if (ctx.tape !== null && logits.requiresGrad) {
     ctx.tape.record(() => {
       backend.crossEntropyBackward({ dLogits: logits, logits, logSumExp, targets, ignoreIndex, scale, smoothing, zLoss });
+      if (weights) scaleRows(backend, logits, weights);
       logits.becomeGradient();
     });
   }
   return losses;
+}
+
+/** x[n, :] *= factors[n], one operation for each run of rows with the same factor. */
+function scaleRows(backend: Backend, x: Tensor, factors: Float32Array): void {
+  for (let start = 0, end = 0; start < factors.length; start = end) {
+    const factor = factors[start] as number;
+    while (end < factors.length && factors[end] === factor) end++;
+    if (end === start) throw new ShapeError(`the weight of row ${start} is ${factor}: it has to be a number`);
+    if (factor === 1) continue;
+    const rows = x.rows(start, end);
+    backend.scale({ out: rows, x: rows, factor });
+  }
 }

@@ -2,6 +2,7 @@
 import type { Activation } from '../backend.ts';
 import type { Context } from '../ops.ts';
 import * as ops from '../ops.ts';
+import { Random } from '../random.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Graph } from './gradients.ts';
 
@@ -140,6 +141,16 @@ export const graphs: readonly Graph[] = [
     inputs: { gate: { shape: [5, 33], deviation: 2 }, up: { shape: [5, 33] } },
     build: (ctx, input) => ops.gated(ctx, input('gate'), input('up'), kind),
   })),
+  {
+    name: 'scale, and a tensor beside its scaled self',
+    inputs: { x: { shape: [3, 33] } },
+    build: (ctx, input) => ops.add(ctx, ops.scale(ctx, input('x'), -2.5), input('x')),
+  },
+  {
+    name: 'dropout of a third, the same draws each time',
+    inputs: { x: { shape: [7, 33] } },
+    build: (ctx, input) => ops.dropout({ ...ctx, random: new Random(5) }, input('x'), 1 / 3),
+  },
   {
     name: 'crossEntropy with an ignored target',
     inputs: { logits: { shape: [5, 9], deviation: 2 } },
