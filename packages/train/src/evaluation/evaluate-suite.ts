@@ -152,12 +152,12 @@ async function measureEntry(entry: SuiteEntry, [path = '', trainPath]: readonly 
   const membership = run === undefined ? null : trainedOn(run, file.sha256);
   const keep = membership === null || entry.split === 'all' ? undefined : (item: Parameters<typeof membership.seen>[0]) => !membership.seen(item);
   const limit = Math.min(entry.limit ?? suite.limit, options.limit ?? Infinity);
-  const drawn = await drawItems(path, { limit, seed: suite.seed, where: entry.where, keep, signal });
+  const drawn = await drawItems(path, { limit, seed: suite.seed, where: entry.where, convert: entry.convert, keep, signal });
   if (drawn.items.length === 0) {
     const why = keep === undefined ? 'no item has what `where` asks for' : `all of it was trained on (${membership?.sources.join(', ')})`;
     return { status: 'skipped', reason: `none of the ${drawn.total} items is left: ${why}` };
   }
-  const train = trainPath === undefined ? null : (await drawItems(trainPath, { limit: Infinity, seed: suite.seed, where: entry.where, signal })).items;
+  const train = trainPath === undefined ? null : (await drawItems(trainPath, { limit: Infinity, seed: suite.seed, where: entry.where, convert: entry.convert, signal })).items;
   const result = await runTask(entry, {
     model, tokenizer, generate, items: drawn.items, rest: drawn.rest, train, seed: suite.seed, signal,
     onProgress: (done, total) => options.onEvent?.({ type: 'items', name: entry.name, done, total }),

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  cleanDocument, cleanText, convertDocument, dialogues, filterDocument, isHeldOut, isWanted, type Manifest, type Place, readLines, readManifest,
+  cleanDocument, cleanText, convertDocument, convertText, type Conversion, dialogues, filterDocument, isHeldOut, isWanted, type Manifest, type Place, readLines, readManifest,
   type SourceSpec, splitDigest, toDocument,
 } from '@parley/data';
 import { Random } from '@parley/engine';
@@ -20,7 +20,9 @@ export interface DrawOptions {
   readonly limit: number;
   readonly seed: number;
   readonly where?: Readonly<Record<string, string | number | boolean>> | undefined;
-  /** Items it is false for are left out. */
+  /** Every text field in one script (see the data package). */
+  readonly convert?: Conversion | undefined;
+  /** Items it is false for are left out; it sees them as they stand in the file. */
   readonly keep?: ((item: Item) => boolean) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -31,11 +33,14 @@ export interface Drawn {
   readonly total: number;
   /** Of those, items that could have been drawn. */
   readonly eligible: number;
-  /** Some of those that were not drawn, up to 5,000: what a baseline may learn from. */
+  /**
+   * Some of those that were not drawn, up to 30,000: what a baseline may learn from. What the model was trained on is among
+   * them, so that both have learned from the same.
+   */
   readonly rest: Item[];
 }
 
-const MOST_REST = 5000;
+const MOST_REST = 30_000;
 
 /** `limit` items, each set of them equally likely (Vitter's algorithm R); the same file and seed give the same ones. */
 export async function drawItems(path: string, options: DrawOptions): Promise<Drawn> {
@@ -52,7 +57,10 @@ export async function drawItems(path: string, options: DrawOptions): Promise<Dra
     total++;
     const item = { fields: parseLine(text, { path, line }), place: { path, line } };
     if (Object.entries(options.where ?? {}).some(([name, value]) => item.fields[name] !== value)) continue;
-    if (options.keep?.(item) === false) continue;
+    if (options.keep?.(item) === false) {
+      putAside(item);
+      continue;
+    }
     eligible++;
     if (items.length < options.limit) {
       items.push(item);
@@ -64,7 +72,15 @@ export async function drawItems(path: string, options: DrawOptions): Promise<Dra
       items[at] = item;
     } else putAside(item);
   }
-  return { items, total, eligible, rest };
+  const { convert } = options;
+  if (convert === undefined) return { items, total, eligible, rest };
+  const converted = (list: readonly Item[]): Item[] => list.map((item) => ({ ...item, fields: convertFields(item.fields, convert) }));
+  return { items: converted(items), total, eligible, rest: converted(rest) };
+}
+
+function convertFields(fields: Item['fields'], to: Conversion): Item['fields'] {
+  const value = (field: unknown): unknown => (typeof field === 'string' ? convertText(field, to) : Array.isArray(field) ? field.map(value) : field);
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, value(field)]));
 }
 
 function parseLine(text: string, place: Place): Readonly<Record<string, unknown>> {

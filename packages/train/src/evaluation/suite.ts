@@ -29,6 +29,8 @@ const common = {
   limit: count.optional(),
   /** Only items whose fields have these values. */
   where: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  /** simplified: Chinese texts of the file in simplified characters. */
+  convert: z.enum(['simplified']).optional(),
   /**
    * held-out, the default: of a file that the model was trained on, only what was kept from training. all: everything, and the
    * report says that it was seen.

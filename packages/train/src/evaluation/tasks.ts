@@ -12,6 +12,7 @@ import { type BleuOptions, bleuScore, bleuSignature, bleuStatistics } from './bl
 import { meanOf, ratioOf, scoreOfSum, type Statistic } from './bootstrap.ts';
 import { type ChrfOptions, chrfScore, chrfSignature, chrfStatistics } from './chrf.ts';
 import { accuracy, confusionMatrix, labelF1, type Labelled, macroF1, NO_LABEL } from './classification.ts';
+import { learnDictionary, learnMemory, type SentencePair } from './dictionary.ts';
 import { textHealth } from './health.ts';
 import { clean, type Item } from './items.ts';
 import { type Likelihood, type LikelihoodRequest, likelihoods } from './likelihood.ts';
@@ -381,18 +382,37 @@ async function translation(entry: EntryOf<'translation'>, context: TaskContext):
   const bleuOf = (of: readonly string[]): Statistic => scoreOfSum(of.map((each, i) => bleuStatistics(each, wanted[i] ?? [], bleu)), (sum) => bleuScore(sum, bleu).score);
   const chrfOf = (of: readonly string[], options: ChrfOptions): Statistic =>
     scoreOfSum(of.map((each, i) => chrfStatistics(each, wanted[i] ?? [], options)), (sum) => chrfScore(sum, options));
-  const copy = (statistic: Statistic): Measure['baselines'] => [{ name: 'copy of the source', statistic }];
+  const rivals = [{ name: 'copy of the source', texts: sources }, ...learnedTranslations(entry, context, sources)];
+  const beside = (statistic: (texts: readonly string[]) => Statistic): Measure['baselines'] => rivals.map((rival) => ({ name: rival.name, statistic: statistic(rival.texts) }));
   const points = { unit: 'points', better: 'higher' } as const;
   const plus: ChrfOptions = { words: 2 };
   return {
     measures: [
-      { metric: 'chrF', ...points, statistic: chrfOf(texts, {}), baselines: copy(chrfOf(sources, {})), signature: chrfSignature({ references: nrefs }) },
-      { metric: 'chrF++', ...points, statistic: chrfOf(texts, plus), baselines: copy(chrfOf(sources, plus)), signature: chrfSignature({ ...plus, references: nrefs }) },
-      { metric: 'BLEU', ...points, statistic: bleuOf(texts), baselines: copy(bleuOf(sources)), signature: bleuSignature({ ...bleu, references: nrefs }) },
+      { metric: 'chrF', ...points, statistic: chrfOf(texts, {}), baselines: beside((of) => chrfOf(of, {})), signature: chrfSignature({ references: nrefs }) },
+      { metric: 'chrF++', ...points, statistic: chrfOf(texts, plus), baselines: beside((of) => chrfOf(of, plus)), signature: chrfSignature({ ...plus, references: nrefs }) },
+      { metric: 'BLEU', ...points, statistic: bleuOf(texts), baselines: beside(bleuOf), signature: bleuSignature({ ...bleu, references: nrefs }) },
       ...healthMeasures(texts, entry.language, { name: 'copy of the source', texts: sources }),
     ],
     samples: samplesOf(asked, texts, wanted.map((each) => each.join(' / '))), notes,
   };
+}
+
+/** What the pairs that were not asked teach a dictionary and a memory; nothing where there are none. */
+function learnedTranslations(entry: EntryOf<'translation'>, context: TaskContext, asked: readonly string[]): { name: string; texts: string[] }[] {
+  const measured = new Set(asked);
+  const pairs: SentencePair[] = (context.train ?? context.rest)
+    .map((item) => ({ source: fill(entry.source, item), target: templates(entry.reference, item)[0] ?? '' })).filter(({ source }) => !measured.has(source));
+  if (pairs.length === 0) return [];
+  // What is asked may be Chinese among English; the words are cut by what most of it is written in.
+  const from = asked.join('').match(/\p{Script=Han}/gu)?.length ?? 0;
+  const source = from > asked.join('').length / 3 ? 'zh' : 'en';
+  const dictionary = learnDictionary(pairs, { source, target: entry.language });
+  const memory = learnMemory(pairs, source);
+  const count = pairs.length.toLocaleString('en');
+  return [
+    { name: `word by word (dictionary from ${count} pairs)`, texts: asked.map(dictionary) },
+    { name: `most similar of ${count} pairs`, texts: asked.map(memory) },
+  ];
 }
 
 async function question(entry: EntryOf<'question'>, context: TaskContext): Promise<TaskResult> {
