@@ -2,11 +2,12 @@
  * Files and folders to documents.
  *
  * - `.txt`, `.md`, `.markdown`: a file is a document; one over a megabyte is several, cut between paragraphs.
+ * - `.html`, `.htm`: a file is a document, its main text (see html.ts).
  * - `.jsonl`, `.ndjson`: one object a line: `{text}`, `{messages: [{role, content}]}` or `{prompt, completion}`, or whatever
- *   a template makes of it.
- * - any of them with `.zst` or `.gz`. Folders are walked recursively, in the order of names.
+ *   a template makes of it. `.csv`, `.tsv`, `.parquet`: rows are such objects, columns their fields.
+ * - any of them but Parquet with `.zst`, `.gz` or `.xz`. Folders are walked recursively, in the order of names.
  *
- * One document is in memory at a time.
+ * One document is in memory at a time; of Parquet one row group, of CSV one chunk of a quarter of a megabyte.
  */
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
@@ -15,14 +16,18 @@ import type { ChatMessage } from '@parley/tokenizer';
 import type { Conversation, Document, Place } from './document.ts';
 import { DataError } from './errors.ts';
 import { readChunks, readLines, uncompressedName } from './lines.ts';
+import { readCsv } from './csv.ts';
 import { cutPoint } from './cut.ts';
+import { pageText } from './html.ts';
+import { readParquet } from './parquet.ts';
 import { fillTemplate } from './template.ts';
 
 /** A text file longer than this (in UTF-16 units) is cut into several documents. */
 const LONGEST_TEXT = 1 << 20;
+const LONGEST_PAGE = 16e6;
 
 export interface ReadOptions {
-  /** For JSON lines: how to make a text of an object, e.g. `'{title}\n\n{text}'`. */
+  /** For JSON lines and rows of tables: how to make a text of an object, e.g. `'{title}\n\n{text}'`. */
   readonly text?: string | undefined;
   /**
    * For JSON lines: how to make a two-turn conversation of an object. Both or neither. Of several wordings each object gets
@@ -40,6 +45,10 @@ export interface ReadOptions {
   readonly system?: string | undefined;
   /** Called for each object that `where` passes over. */
   readonly onSkip?: (() => void) | undefined;
+  /** For CSV and TSV without a row of names: the names of the columns. */
+  readonly columns?: readonly string[] | undefined;
+  /** For CSV and TSV: false where double quotes are ordinary characters. Default true. */
+  readonly quotes?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -52,16 +61,19 @@ export interface FoundFiles {
   readonly ignored: string[];
 }
 
-type Format = 'text' | 'json-lines';
+type Format = 'text' | 'html' | 'json-lines' | 'csv' | 'parquet';
 
 function formatOf(path: string): Format | null {
   const name = uncompressedName(path).toLowerCase();
   if (/\.(?:txt|md|markdown|text)$/.test(name)) return 'text';
+  if (/\.html?$/.test(name)) return 'html';
   if (/\.(?:jsonl|ndjson)$/.test(name)) return 'json-lines';
+  if (/\.[ct]sv$/.test(name)) return 'csv';
+  if (/\.parquet$/i.test(path)) return 'parquet';
   return null;
 }
 
-const FORMATS = '.txt, .md and .jsonl (each also as .gz or .zst)';
+const FORMATS = '.txt, .md, .html, .jsonl, .csv, .tsv (each also as .gz, .zst or .xz) and .parquet';
 
 /** The readable files under a file or folder. Throws DataError when there are none. */
 export async function findFiles(path: string): Promise<FoundFiles> {
@@ -106,7 +118,23 @@ export async function* readDocuments(path: string, options: ReadOptions = {}): A
   const format = formatOf(path);
   if (format === null) throw new DataError(`has a name that says no format known here: use ${FORMATS}`, { path });
   if (format === 'text') yield* readText(path, options.signal);
-  else yield* readJsonLines(path, options);
+  else if (format === 'html') yield* readPage(path, options.signal);
+  else {
+    const rows = format === 'csv' ? readCsv(path, options) : format === 'parquet' ? readParquet(path, options.signal) : readJsonLines(path, options.signal);
+    for await (const { object, line } of rows) {
+      if (isWanted(object, options)) yield toDocument(object, { path, line }, options);
+      else options.onSkip?.();
+    }
+  }
+}
+
+async function* readPage(path: string, signal?: AbortSignal): AsyncGenerator<Document> {
+  let html = '';
+  for await (const chunk of readChunks(path, signal)) {
+    html += chunk;
+    if (html.length > LONGEST_PAGE) throw new DataError('is a page of more than 16 million characters: split it, or convert it to text', { path });
+  }
+  yield { kind: 'text', text: pageText(html), path, line: 1 };
 }
 
 async function* readText(path: string, signal?: AbortSignal): AsyncGenerator<Document> {
@@ -125,8 +153,8 @@ async function* readText(path: string, signal?: AbortSignal): AsyncGenerator<Doc
   if (text !== '') yield { kind: 'text', text, path, line };
 }
 
-async function* readJsonLines(path: string, options: ReadOptions): AsyncGenerator<Document> {
-  for await (const { text, line } of readLines(path, options.signal)) {
+async function* readJsonLines(path: string, signal?: AbortSignal): AsyncGenerator<{ object: Record<string, unknown>; line: number }> {
+  for await (const { text, line } of readLines(path, signal)) {
     if (text.trim() === '') continue;
     let value: unknown;
     try {
@@ -139,15 +167,14 @@ async function* readJsonLines(path: string, options: ReadOptions): AsyncGenerato
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new DataError(`is not a JSON object but ${preview(text)}: one object a line is expected`, { path, line });
     }
-    const object = value as Record<string, unknown>;
-    if (isWanted(object, options)) yield toDocument(object, { path, line }, options);
-    else options.onSkip?.();
+    yield { object: value as Record<string, unknown>, line };
   }
 }
 
-/** Whether an object has what `where` asks for. */
+/** Whether an object has what `where` asks for. A number matches its digits, which is all that a CSV file has. */
 export function isWanted(object: Readonly<Record<string, unknown>>, { where = {} }: Pick<ReadOptions, 'where'>): boolean {
-  return Object.entries(where).every(([field, value]) => object[field] === value);
+  return Object.entries(where).every(([field, value]) =>
+    object[field] === value || (typeof object[field] === 'string' && object[field] === String(value)));
 }
 
 /** One object of a JSON lines file as a document; `place` is for its errors. */
