@@ -36,6 +36,11 @@ export class BatchError extends ModelError {
   override name = 'BatchError';
 }
 
+/** An adapter that is malformed, or does not fit the model it is laid on. */
+export class AdapterError extends ModelError {
+  override name = 'AdapterError';
+}
+
 /** A name under which no model folder was found. */
 export class ModelNotFoundError extends ModelError {
   override name = 'ModelNotFoundError';

@@ -2,13 +2,14 @@ export { type Batch, type SequenceSpan, singleSequence } from './batch.ts';
 export { type CacheOptions, KeyValueCache } from './cache.ts';
 export { Checkpoint, encodeCheckpoint, type FileDType, loadTransformer, type LoadWeightsOptions } from './checkpoint.ts';
 export { checkConfig, type TransformerConfig } from './config.ts';
-export { BatchError, CheckpointError, ConfigError, ModelError, ModelNotFoundError } from './errors.ts';
+export { AdapterError, BatchError, CheckpointError, ConfigError, ModelError, ModelNotFoundError } from './errors.ts';
 export { type GenerationConfig, parseGenerationConfig } from './generation-config.ts';
 export { parseConfigJSON, toConfigJSON } from './hugging-face.ts';
+export { type AdaptableModule, adaptableModules, LoraAdapter, type LoraOptions, targetModules } from './lora.ts';
 export { nearestName } from './nearest-name.ts';
 export { modelBytes, parameterCount, type ParameterSpec, parameterSpecs, type WeightDType } from './parameters.ts';
 export { gpt2Config, llamaConfig, presets } from './presets.ts';
 export {
   type ByteSource, encodeSafetensorsHeader, readSafetensorsHeader, type SafetensorsEntry, type SafetensorsHeader,
 } from './safetensors.ts';
-export { type LossOptions, type ParameterGroups, Transformer } from './transformer.ts';
+export { type ActiveAdapter, type LossOptions, type ParameterGroups, Transformer } from './transformer.ts';

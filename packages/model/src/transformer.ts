@@ -4,15 +4,18 @@
  *
  * Letters: N tokens in a packed batch, C hidden size, V vocabulary, H query heads, K key/value heads, D head size, F MLP size.
  */
-import { Arena, type Backend, type Context, type DType, IGNORE_INDEX, ops, type Random, type Tape, Tensor } from '@parley/engine';
+import { Arena, type Backend, type Context, type DType, IGNORE_INDEX, ops, type Random, Tensor } from '@parley/engine';
 import { type Batch, placeBatch, type PlacedBatch } from './batch.ts';
 import { type CacheOptions, KeyValueCache } from './cache.ts';
 import { checkConfig, type TransformerConfig } from './config.ts';
-import { BatchError, count, ModelError } from './errors.ts';
+import { AdapterError, BatchError, count, ModelError } from './errors.ts';
 import { initialValues } from './initialize.ts';
+import { type AdapterPart, type LoraAdapter, lowRank } from './lora.ts';
 import { ParameterBuilder, parameterSpecs, type WeightDType } from './parameters.ts';
 
 interface Affine {
+  /** The weight's. */
+  readonly name: string;
   readonly weight: Tensor;
   readonly bias?: Tensor;
 }
@@ -38,6 +41,13 @@ export interface ParameterGroups {
   readonly noDecay: readonly (readonly [name: string, tensor: Tensor])[];
 }
 
+/** An adapter laid on a model, and how strongly it acts. */
+export interface ActiveAdapter {
+  readonly adapter: LoraAdapter;
+  /** Default 1. */
+  readonly weight?: number;
+}
+
 export interface LossOptions {
   /** (rows), the next token of each row that has logits, or `ignoreIndex`. */
   readonly targets: Int32Array;
@@ -45,6 +55,11 @@ export interface LossOptions {
   readonly ignoreIndex?: number;
   /** What one target weighs in the gradient. Default 1 / number of targets that are not ignored: the mean. */
   readonly scale?: number;
+  /** Of the gradient alone (see ops.crossEntropy): the losses returned are free of both. Default 0. */
+  readonly smoothing?: number;
+  readonly zLoss?: number;
+  /** (rows), of the gradient (see ops.crossEntropy). */
+  readonly weights?: Float32Array;
 }
 
 export class Transformer implements Disposable {
@@ -61,6 +76,9 @@ export class Transformer implements Disposable {
   readonly #rotary: { readonly memory: Tensor; readonly cos: Tensor; readonly sin: Tensor } | null;
   /** Inference's working memory, one layer at a time; training keeps every layer's in the step's arena. */
   readonly #scratch: Arena;
+  #adapters: readonly ActiveAdapter[] = [];
+  /** What the adapters add, by weight. */
+  #additions: ReadonlyMap<string, readonly AdapterPart[]> = new Map();
 
   /** Takes parameters as they are and owns them from here on. Throws ModelError when one is missing, extra or of another shape. */
   constructor(backend: Backend, config: TransformerConfig, parameters: ReadonlyMap<string, Tensor>) {
@@ -84,7 +102,8 @@ export class Transformer implements Disposable {
     const tensor = (name: string): Tensor => parameters.get(name)!;
     const affine = (name: string): Affine => {
       const bias = parameters.get(`${name}.bias`);
-      return bias === undefined ? { weight: tensor(`${name}.weight`) } : { weight: tensor(`${name}.weight`), bias };
+      const weight = { name: `${name}.weight`, weight: tensor(`${name}.weight`) };
+      return bias === undefined ? weight : { ...weight, bias };
     };
     this.#embedding = tensor('model.embed_tokens.weight');
     this.#positions = config.positions === 'learned' ? tensor('model.embed_positions.weight') : null;
@@ -103,7 +122,7 @@ export class Transformer implements Disposable {
       };
     });
     this.#norm = affine('model.norm');
-    this.#head = config.tieEmbeddings ? { weight: this.#embedding } : affine('lm_head');
+    this.#head = config.tieEmbeddings ? { name: 'model.embed_tokens.weight', weight: this.#embedding } : affine('lm_head');
     // A quantized model cannot be trained, so its norms and biases ask for no gradients either.
     if (this.dtype === 'f32') for (const parameter of parameters.values()) parameter.requiresGrad = true;
     this.#scratch = new Arena(backend);
@@ -135,6 +154,51 @@ export class Transformer implements Disposable {
     return { decay: all.filter(isMatrix), noDecay: all.filter((parameter) => !isMatrix(parameter)) };
   }
 
+  get adapters(): readonly ActiveAdapter[] {
+    return this.#adapters;
+  }
+
+  /**
+   * Lays these adapters on the model in place of those it had; what they add is summed. They stay the caller's: the model does not
+   * dispose them, and costs nothing to lay others on. A cache filled under other adapters holds their keys and values.
+   * Throws AdapterError for one that is disposed or does not fit; then the ones before stay.
+   */
+  setAdapters(adapters: readonly ActiveAdapter[]): void {
+    const additions = new Map<string, AdapterPart[]>();
+    for (const { adapter, weight = 1 } of adapters) {
+      if (!Number.isFinite(weight)) throw new AdapterError(`an adapter's weight is ${weight}: it has to be a number`);
+      this.#checkAdapter(adapter);
+      for (const name of weight === 0 ? [] : adapter.weights) {
+        const part = adapter.part(name)!;
+        const list = additions.get(name) ?? [];
+        list.push({ ...part, scale: weight * part.scale });
+        additions.set(name, list);
+      }
+    }
+    this.#adapters = [...adapters];
+    this.#additions = additions;
+  }
+
+  /**
+   * Adds an adapter to the weights for good: W += weight · scale · B A. The adapter is not changed, and should no longer be laid on the
+   * model. Throws AdapterError for one that does not fit and for a quantized model.
+   */
+  mergeAdapter({ adapter, weight = 1 }: ActiveAdapter): void {
+    if (this.dtype !== 'f32') throw new AdapterError(`an adapter is merged into f32 weights, and these are held in ${this.dtype}: load the model in f32`);
+    this.#checkAdapter(adapter);
+    for (const name of adapter.weights) {
+      const { a, b, scale } = adapter.part(name)!;
+      using scaled = Tensor.allocate(this.backend, a.shape);
+      this.backend.scale({ out: scaled, x: a, factor: weight * scale });
+      this.backend.matmul({ out: this.parameters.get(name)!, a: b, b: scaled, accumulate: true });
+    }
+  }
+
+  /** From here on no gradients are computed for the model's own weights, only for adapters that ask for them. */
+  freeze(): void {
+    for (const parameter of this.parameters.values()) parameter.requiresGrad = false;
+  }
+
   /** An empty cache for this model; dispose it before the backend. Throws MemoryLimitError. */
   createCache(options: CacheOptions): KeyValueCache {
     return new KeyValueCache(this.backend, this.config, options);
@@ -145,6 +209,12 @@ export class Transformer implements Disposable {
    * Throws BatchError when the batch does not fit the model or its cache.
    */
   forward(ctx: Context, batch: Batch): Tensor {
+    const { weight, bias } = this.#head;
+    return ops.linear(ctx, this.hidden(ctx, batch), weight, bias);
+  }
+
+  /** What the logits are computed from: the normalized states (rows, C) behind the last block. Throws as `forward` does. */
+  hidden(ctx: Context, batch: Batch): Tensor {
     const { config } = this;
     if (ctx.tape !== null) this.#checkTrainable(batch);
     const placed = placeBatch(ctx.arena, config, batch);
@@ -153,11 +223,11 @@ export class Transformer implements Disposable {
     if (this.#positions) x = residual(ctx, x, ops.embedding(ctx, this.#positions, placed.positions));
     for (let layer = 0; layer < config.layers; layer++) {
       if (ctx.tape === null) this.#scratch.reset();
-      const inner = ctx.tape === null ? { arena: this.#scratch, tape: null } : ctx;
+      const inner = ctx.tape === null ? { ...ctx, arena: this.#scratch } : ctx;
       x = this.#block(inner, x, placed, layer);
     }
     if (placed.logitRows) x = ops.embedding(ctx, x, placed.logitRows); // (rows, C)
-    return linear(ctx, this.#normalize(ctx, x, this.#norm), this.#head);
+    return this.#normalize(ctx, x, this.#norm);
   }
 
   /**
@@ -165,7 +235,7 @@ export class Transformer implements Disposable {
    * backward pass starts: `tape.backward()` then adds the gradient of scale · Σ losses to the parameters'.
    */
   loss(ctx: Context, batch: Batch, options: LossOptions): Tensor {
-    const { targets, ignoreIndex = IGNORE_INDEX } = options;
+    const { targets, ignoreIndex = IGNORE_INDEX, weights } = options;
     const rows = batch.logitRows?.length ?? batch.tokens.length;
     if (targets.length !== rows) throw new BatchError(`${rows} rows of logits came with ${targets.length} targets: pass one for each row`);
     let counted = 0;
@@ -180,8 +250,10 @@ export class Transformer implements Disposable {
       }
     }
     const logits = this.forward(ctx, batch);
-    const { scale = 1 / Math.max(1, counted) } = options;
-    return ops.crossEntropy(ctx, logits, { targets: ctx.arena.from(targets), ignoreIndex, scale });
+    const { scale = 1 / Math.max(1, counted), smoothing = 0, zLoss = 0 } = options;
+    return ops.crossEntropy(ctx, logits, {
+      targets: ctx.arena.from(targets), ignoreIndex, scale, smoothing, zLoss, ...(weights && { weights }),
+    });
   }
 
   dispose(): void {
@@ -206,9 +278,9 @@ export class Transformer implements Disposable {
     const { heads, keyValueHeads, headSize } = this.config;
     const { block, batch, layer } = where;
     const n = x.dim(0);
-    let q = linear(ctx, x, block.q).reshape(n, heads, headSize);
-    let k = linear(ctx, x, block.k).reshape(n, keyValueHeads, headSize);
-    let v = linear(ctx, x, block.v).reshape(n, keyValueHeads, headSize);
+    let q = this.#linear(ctx, x, block.q).reshape(n, heads, headSize);
+    let k = this.#linear(ctx, x, block.k).reshape(n, keyValueHeads, headSize);
+    let v = this.#linear(ctx, x, block.v).reshape(n, keyValueHeads, headSize);
     if (this.#rotary) {
       const { cos, sin } = this.#rotary;
       const angles = { positions: batch.positions, cos, sin };
@@ -224,31 +296,51 @@ export class Transformer implements Disposable {
     }
     const { sequences, maxQueryLength } = batch;
     const out = ops.attention(ctx, { q, k, v, sequences, maxQueryLength, causal: true, scale: 1 / Math.sqrt(headSize) });
-    return linear(ctx, out.reshape(n, heads * headSize), block.o);
+    return this.#linear(ctx, out.reshape(n, heads * headSize), block.o);
   }
 
   #mlp(ctx: Context, x: Tensor, block: Block): Tensor {
     const { activation } = this.config;
-    const up = linear(ctx, x, block.up); // (N, F)
-    const inner = block.gate ? ops.gated(ctx, linear(ctx, x, block.gate), up, activation) : ops.activation(ctx, up, activation);
-    return linear(ctx, inner, block.down);
+    const up = this.#linear(ctx, x, block.up); // (N, F)
+    const inner = block.gate ? ops.gated(ctx, this.#linear(ctx, x, block.gate), up, activation) : ops.activation(ctx, up, activation);
+    return this.#linear(ctx, inner, block.down);
+  }
+
+  /** A linear layer, and beside it what the adapters add. */
+  #linear(ctx: Context, x: Tensor, { name, weight, bias }: Affine): Tensor {
+    let out = ops.linear(ctx, x, weight, bias);
+    for (const part of this.#additions.get(name) ?? []) out = residual(ctx, out, lowRank(ctx, x, part));
+    return out;
   }
 
   #normalize(ctx: Context, x: Tensor, norm: Affine): Tensor {
-    const args = { ...norm, epsilon: this.config.normEpsilon };
+    const { weight, bias } = norm;
+    const args = { weight, epsilon: this.config.normEpsilon, ...(bias && { bias }) };
     return this.config.norm === 'layer' ? ops.layerNorm(ctx, x, args) : ops.rmsNorm(ctx, x, args);
   }
 
+  #checkAdapter(adapter: LoraAdapter): void {
+    if (!adapter.alive) throw new AdapterError('the adapter has been disposed: load it again');
+    for (const name of adapter.weights) {
+      const { a, b } = adapter.part(name)!;
+      const weight = this.parameters.get(name);
+      if (weight === undefined || a.dim(1) !== weight.dim(1) || b.dim(0) !== weight.dim(0)) {
+        throw new AdapterError(`the adapter adds [${b.dim(0)}, ${a.dim(1)}] to ${name}, which is ${weight ? `[${weight.shape.join(', ')}]` : 'not'} in this model: it was made for another`);
+      }
+    }
+  }
+
   #checkTrainable(batch: Batch): void {
-    if (this.dtype !== 'f32') throw new ModelError(`a model in ${this.dtype} cannot be trained: load it with dtype "f32"`);
+    const trained = this.#adapters.some(({ adapter }) => [...adapter.parameters.values()].some(({ requiresGrad }) => requiresGrad));
+    if (this.dtype !== 'f32' && !trained) {
+      throw new ModelError(`a model in ${this.dtype} cannot be trained: load it with dtype "f32", or train an adapter on it`);
+    }
     if (batch.cache) throw new BatchError('gradients do not flow through a cache: train without one');
   }
 }
 
-const linear = (ctx: Context, x: Tensor, { weight, bias }: Affine): Tensor => ops.linear(ctx, x, weight, bias);
-
 /** x + delta. Inference adds in place, so that the stream is one buffer that outlives each layer's scratch memory. */
-function residual(ctx: { readonly arena: Arena; readonly tape: Tape | null }, x: Tensor, delta: Tensor): Tensor {
+function residual(ctx: Context, x: Tensor, delta: Tensor): Tensor {
   if (ctx.tape !== null) return ops.add(ctx, x, delta);
   ctx.arena.backend.add({ out: x, a: x, b: delta });
   return x;
