@@ -4,7 +4,7 @@
  */
 import { Arena, Tape } from '@parley/engine';
 import { createBackend } from '@parley/engine/node';
-import { AdamW } from '@parley/train';
+import { Optimizer } from '@parley/train';
 import { BACKEND_FLAGS, type Benchmark, figure, machine, rates } from './harness.ts';
 import { positions, randomModel, randomTokens } from './model-shape.ts';
 
@@ -19,7 +19,7 @@ export const benchmark: Benchmark = {
     const shape = options.shape ?? 'gpt-14m';
     await using backend = await createBackend(options);
     using model = randomModel(backend, shape, 'f32');
-    using optimizer = new AdamW(model, { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clip: 1 });
+    using optimizer = new Optimizer(model, { kind: 'adamw', momentum: 0, matrixRate: 1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clip: 1 });
     using arena = new Arena(backend);
     const tokens = BATCH * CONTEXT;
     const rows = Array.from({ length: BATCH }, (_, row) => ({ start: row * CONTEXT, length: CONTEXT }));
@@ -34,7 +34,7 @@ export const benchmark: Benchmark = {
         const tape = new Tape();
         const losses = model.loss({ arena, tape }, batch, { targets });
         tape.backward();
-        optimizer.update(3e-4, await optimizer.gradientNorm());
+        await optimizer.update(3e-4, await optimizer.gradientNorm());
         loss = (await losses.read()).reduce((sum, value) => sum + value, 0) / tokens;
       },
       { repeats: options.repeats, warmup: 2 },

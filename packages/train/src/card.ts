@@ -2,6 +2,7 @@
 import type { Manifest, ManifestSource } from '@parley/data';
 import { parameterCount, type Transformer } from '@parley/model';
 import type { StageSummary } from './checkpoint.ts';
+import type { Derived } from './dial.ts';
 import type { Recipe } from './recipe.ts';
 
 export interface CardOptions {
@@ -9,10 +10,12 @@ export interface CardOptions {
   readonly recipe: Recipe;
   readonly manifest: Manifest;
   readonly results: readonly StageSummary[];
+  /** What the recipe left open. */
+  readonly derived?: Derived;
   readonly backend: string;
 }
 
-export function modelCard({ model, recipe, manifest, results, backend }: CardOptions): string {
+export function modelCard({ model, recipe, manifest, results, derived, backend }: CardOptions): string {
   const { config } = model;
   const heads = config.keyValueHeads === config.heads ? `${config.heads} heads` : `${config.heads} heads (${config.keyValueHeads} for keys and values)`;
   const used = new Set(results.flatMap((result) => Object.keys(result.epochs)));
@@ -41,8 +44,8 @@ ${results.map((result) => `| ${result.stage} (${result.kind}) | ${number(result.
 
 Loss is in nats per token. Bits per byte are the bits of all predicted tokens (ends of turns and documents included) over the
 bytes of text; in a fine-tuning stage only what the assistant says is counted. Held out: ${(manifest.heldOut * 100).toFixed(2)} % of the
-documents, chosen by hash. Trained with Parley on ${backend}, seed ${recipe.seed}.
-
+documents, chosen by hash. Trained with Parley on ${backend}, seed ${recipe.seed}.${skippedText(results)}
+${derivedText(derived)}
 ## Data
 
 | source | licence | documents | tokens | passes | held-out bits per byte |
@@ -51,6 +54,19 @@ ${manifest.sources.filter(({ name }) => used.has(name)).map((source) => sourceRo
 
 ${manifest.sources.filter(({ attribution }) => attribution !== undefined).map(({ name, attribution }) => `- ${name}: ${attribution}`).join('\n')}
 `;
+}
+
+function skippedText(results: readonly StageSummary[]): string {
+  const skipped = results.reduce((sum, result) => sum + (result.skipped ?? 0), 0);
+  return skipped === 0 ? '' : ` ${number(skipped)} ${skipped === 1 ? 'step was' : 'steps were'} left out as spikes.`;
+}
+
+/** The recipe's numbers that Parley chose, each with its reason. */
+function derivedText(derived: Derived | undefined): string {
+  if (derived === undefined) return '';
+  const all = [['model', derived.model], ...Object.entries(derived.stages)] as const;
+  const rows = all.flatMap(([of, list]) => list.map(({ what, value, why }) => `| ${of} | ${what} | ${value} | ${why} |`));
+  return rows.length === 0 ? '' : `\n| derived of | what | value | because |\n|---|---|---|---|\n${rows.join('\n')}\n`;
 }
 
 function sourceRow(source: ManifestSource, results: readonly StageSummary[]): string {

@@ -10,6 +10,7 @@ import type { Tensor } from '@parley/engine';
 import { writeAtomic } from '@parley/model/node';
 import { CheckpointError } from './errors.ts';
 import type { SourceEvaluation } from './evaluate.ts';
+import type { GuardState } from './guard.ts';
 import { readTensors, writeTensors } from './tensor-file.ts';
 
 const VERSION = 1;
@@ -32,6 +33,8 @@ export interface CheckpointState {
   /** Tokens gone through in the stage. */
   readonly tokens: number;
   readonly loader: LoaderPlace;
+  /** What the next step is judged by. */
+  readonly guard?: GuardState;
   /** Held-out results of finished stages and this one, for the model card. */
   readonly results: readonly StageSummary[];
 }
@@ -42,6 +45,8 @@ export interface StageSummary {
   readonly kind: 'pretrain' | 'finetune';
   readonly steps: number;
   readonly tokens: number;
+  /** Steps left out because they would have done harm. */
+  readonly skipped?: number;
   readonly contextLength: number;
   readonly loss: number | null;
   readonly bitsPerByte: number | null;

@@ -1,7 +1,8 @@
 /** What a run tells while it works. The command line prints them; a program may show or store them. */
 import type { PrepareProgress } from '@parley/data';
 import type { StageSummary } from './checkpoint.ts';
-import type { HeldOutMetrics, SampleMetrics, StepMetrics } from './metrics.ts';
+import type { Derivation } from './dial.ts';
+import type { HeldOutMetrics, SampleMetrics, SkipMetrics, StepMetrics } from './metrics.ts';
 
 export type TrainEvent =
   /** Something a person should know. */
@@ -9,8 +10,10 @@ export type TrainEvent =
   /** Counting words (megabytes read, of about how many), then merging (merges, of how many). */
   | { readonly type: 'tokenizer'; readonly phase: 'count' | 'merge'; readonly done: number; readonly total: number }
   | ({ readonly type: 'prepare' } & PrepareProgress)
-  /** How long a stage given in minutes will be, measured on this machine before it starts. */
-  | { readonly type: 'estimate'; readonly stage: string; readonly steps: number; readonly seconds: number }
+  /** What the recipe left open, of the model or of a stage, and why it is what it is. */
+  | { readonly type: 'derived'; readonly of: string; readonly derived: readonly Derivation[] }
+  /** How long a stage will take, measured on this machine before it starts. `tokens` are those of all its steps. */
+  | { readonly type: 'estimate'; readonly stage: string; readonly steps: number; readonly tokens: number; readonly seconds: number }
   | {
     readonly type: 'stage'; readonly stage: string; readonly steps: number; readonly step: number; readonly tokensPerStep: number;
     readonly parameters: number;
@@ -20,6 +23,8 @@ export type TrainEvent =
     readonly epochs: Readonly<Record<string, number>>;
   }
   | (StepMetrics & { readonly steps: number; readonly secondsLeft: number })
+  /** `skipped`: so many in this stage. */
+  | (SkipMetrics & { readonly skipped: number })
   | HeldOutMetrics
   | SampleMetrics
   | { readonly type: 'checkpoint'; readonly stage: string; readonly step: number; readonly folder: string }

@@ -10,6 +10,7 @@ import { modelCard } from './card.ts';
 import type { StageSummary } from './checkpoint.ts';
 import { TrainError } from './errors.ts';
 import type { Recipe } from './recipe.ts';
+import type { Derived } from './dial.ts';
 
 export interface ExportOptions {
   readonly model: Transformer;
@@ -17,6 +18,7 @@ export interface ExportOptions {
   readonly recipe: Recipe;
   readonly manifest: Manifest;
   readonly results: readonly StageSummary[];
+  readonly derived: Derived;
   /** The model folder; one that is there is replaced as a whole. */
   readonly target: string;
   /** What trained it, for the card. */

@@ -17,6 +17,18 @@ export interface StepMetrics {
   readonly timing: { readonly ms: number; readonly tokens_per_second: number; readonly peak_share: number };
 }
 
+/** A step that was left out: nothing was learned of its batches. Stands where its step line would. */
+export interface SkipMetrics {
+  readonly type: 'skip';
+  readonly stage: string;
+  readonly step: number;
+  readonly tokens: number;
+  /** Null where it was no number. */
+  readonly loss: number | null;
+  readonly gradient_norm: number | null;
+  readonly reason: string;
+}
+
 export interface HeldOutMetrics {
   readonly type: 'held-out';
   readonly stage: string;
@@ -37,7 +49,7 @@ export interface SampleMetrics {
   readonly text: string;
 }
 
-export type Metrics = StepMetrics | HeldOutMetrics | SampleMetrics;
+export type Metrics = StepMetrics | SkipMetrics | HeldOutMetrics | SampleMetrics;
 
 /** Append-only. A line is written whole or, by a kill, not; `keepUntil` then tidies up on resuming. */
 export class MetricsFile {

@@ -1,8 +1,10 @@
 /** From a recipe's words to what the loop, the data package and the model package take. */
 import { resolve } from 'node:path';
 import type { Manifest, ManifestSource, SourceSpec } from '@parley/data';
-import { checkConfig, gpt2Config, llamaConfig, presets, type TransformerConfig } from '@parley/model';
+import { checkConfig, presets, type TransformerConfig } from '@parley/model';
+import { type CompleteStage, type Derivation, deriveShape } from './dial.ts';
 import { RecipeError } from './errors.ts';
+import type { OptimizerSettings } from './optimizer.ts';
 import type { Recipe, RecipeStage } from './recipe.ts';
 import type { StagePlan } from './stage.ts';
 
@@ -42,8 +44,13 @@ export function sourceSpecs(recipe: Recipe, folder: string): SourceSpec[] {
 
 /** The model a recipe asks for, over this vocabulary. Throws RecipeError and the model package's ConfigError. */
 export function modelConfig(recipe: Recipe, vocabSize: number): TransformerConfig {
+  return modelShape(recipe, vocabSize).config;
+}
+
+/** The same, with what was derived of it. */
+export function modelShape(recipe: Recipe, vocabSize: number): { config: TransformerConfig; derived: readonly Derivation[] } {
   const fields = typeof recipe.model === 'string' ? { preset: recipe.model } : recipe.model;
-  const { preset, size } = fields;
+  const { preset } = fields;
   const sizes = {
     hiddenSize: fields.hidden_size, layers: fields.layers, heads: fields.heads, keyValueHeads: fields.key_value_heads,
     headSize: fields.head_size, intermediateSize: fields.intermediate_size, contextLength: fields.context_length,
@@ -54,21 +61,14 @@ export function modelConfig(recipe: Recipe, vocabSize: number): TransformerConfi
     if (!Object.hasOwn(presets, preset)) {
       throw new RecipeError(recipe.name, [`model preset "${preset}" is not known: there are ${Object.keys(presets).join(', ')}`]);
     }
-    return checkConfig({ ...presets[preset as keyof typeof presets], ...given, vocabSize });
+    return { config: checkConfig({ ...presets[preset as keyof typeof presets], ...given, vocabSize }), derived: [] };
   }
-  const hiddenSize = given.hiddenSize ?? 64 * (size ?? 4);
-  const base = {
-    vocabSize, hiddenSize, layers: size ?? 4, heads: Math.max(1, Math.round(hiddenSize / 64)), contextLength: 256,
-    // 8/3 of the width, in whole blocks of 32: as many weights as a four-fold MLP without a gate.
-    intermediateSize: Math.round((hiddenSize * 8) / 3 / 32) * 32,
-  };
-  return checkConfig(
-    fields.family === 'gpt2' ? gpt2Config({ ...base, intermediateSize: 4 * hiddenSize, ...given }) : llamaConfig({ ...base, ...given }),
-  );
+  const { config, derived } = deriveShape(fields, given, vocabSize);
+  return { config: checkConfig(config), derived };
 }
 
 /** Which sources a stage draws from, and how much of each. Weights are tokens for one epoch where it is given in epochs. */
-export function stageMixture(stage: RecipeStage, manifest: Manifest): {
+export function stageMixture(stage: Pick<RecipeStage, 'name' | 'data' | 'epochs'>, manifest: Manifest): {
   items: { source: ManifestSource; weight: number }[];
   epochTokens: number | null;
 } {
@@ -89,9 +89,12 @@ export function stageMixture(stage: RecipeStage, manifest: Manifest): {
   return { items, epochTokens: weighted > 0 ? null : items.reduce((sum, { weight }) => sum + weight, 0) };
 }
 
+/** Spreads above the usual: healthy runs of small batches have stayed below 7 of loss and of gradient norm (see guard.ts). */
+const DEFAULT_SPIKE_THRESHOLD = 10;
+
 /** The numbers of a stage. `steps`: where they were measured or continue; otherwise as the recipe says. */
 export function planStage(args: {
-  recipe: Recipe; stage: RecipeStage; index: number; model: TransformerConfig; mixtureTokens: number | null; steps: number | null;
+  recipe: Recipe; stage: CompleteStage; index: number; model: TransformerConfig; mixtureTokens: number | null; steps: number | null;
   maxSteps?: number | undefined;
 }): StagePlan {
   const { stage, index, model } = args;
@@ -106,18 +109,25 @@ export function planStage(args: {
   return {
     index, name: stage.name, kind: stage.kind,
     schedule: {
-      shape: stage.schedule, peak: stage.learning_rate ?? (stage.kind === 'pretrain' ? 1e-3 : 3e-4), finalShare: stage.final_learning_rate,
+      shape: stage.schedule, peak: stage.learning_rate, finalShare: stage.final_learning_rate,
       warmup: stage.warmup < 1 ? Math.round(stage.warmup * steps) : stage.warmup, steps, decayShare: stage.decay_share,
     },
-    adamw: { beta1: stage.beta1, beta2: stage.beta2, epsilon: stage.epsilon, weightDecay: stage.weight_decay, clip: stage.clip },
+    optimizer: optimizerSettings(stage),
+    objective: { zLoss: stage.z_loss ?? 0, smoothing: stage.label_smoothing ?? 0 },
+    spikeThreshold: stage.skip_spikes === false ? null : (stage.skip_spikes ?? DEFAULT_SPIKE_THRESHOLD),
     contextLength, rows, accumulate: stage.batch_tokens / rows, loss: stageLoss(stage), longConversations: stage.long_conversations,
     evalEvery: stage.eval_every, evalTokens: stage.eval_tokens, sampleEvery: stage.sample_every ?? stage.eval_every, samples: stage.samples,
     checkpointEvery: stage.checkpoint_every, keepCheckpoints: stage.keep_checkpoints,
   };
 }
 
+export const optimizerSettings = (stage: CompleteStage): OptimizerSettings => ({
+  kind: stage.optimizer, beta1: stage.beta1, beta2: stage.beta2, epsilon: stage.epsilon, weightDecay: stage.weight_decay, clip: stage.clip,
+  momentum: stage.momentum ?? 0.95, matrixRate: stage.matrix_rate ?? 1,
+});
+
 /** Rows of a micro-batch: as many as is asked for, or the largest even part of the batch up to 4,096. */
-export function microRows(stage: RecipeStage): number {
+export function microRows(stage: { readonly batch_tokens: number; readonly micro_batch_tokens?: number | undefined }): number {
   if (stage.micro_batch_tokens !== undefined) return stage.micro_batch_tokens;
   for (let parts = Math.ceil(stage.batch_tokens / 4096); parts < stage.batch_tokens; parts++) {
     if (stage.batch_tokens % parts === 0) return stage.batch_tokens / parts;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { parameterCount } from '@parley/model';
+import { deriveStage } from './dial.ts';
 import { RecipeError } from './errors.ts';
 import { microRows, modelConfig, planStage } from './plan.ts';
 import { loadRecipe, parseRecipe } from './recipe.ts';
@@ -33,7 +34,7 @@ test('defaults, amounts and one path or several', () => {
 
 test.each([
   ['steps: 10', 'stepz: 10', /line 6, stages\[0\] has the unknown field "stepz" \(did you mean "steps"\?\)/],
-  ['steps: 10', 'steps: 10, tokens: 5', /exactly one of steps, tokens, epochs and minutes/],
+  ['steps: 10', 'steps: 10, tokens: 5', /at most one of steps, tokens, epochs and minutes/],
   ['steps: 10', 'steps: ten', /line 6, stages\[0\]\.steps is "ten": .*amount/],
   ['steps: 10', 'steps: 10, learning_rate: fast', /stages\[0\]\.learning_rate is "fast": it has to be a number/],
   ['kind: pretrain', 'kind: train', /stages\[0\]\.kind is "train": it has to be one of pretrain, finetune/],
@@ -67,7 +68,9 @@ test('a batch is computed in the largest even parts of at most 4,096 tokens', ()
 
 test('epochs become steps by the tokens of the mixture; --max-steps bounds the schedule too', () => {
   const recipe = parseRecipe(MINIMAL.replace('steps: 10', 'epochs: 3, batch_tokens: 1000, warmup: 0.1'));
-  const base = { recipe, stage: recipe.stages[0]!, index: 0, model: modelConfig(recipe, 500), mixtureTokens: 50_000, steps: null };
+  const model = modelConfig(recipe, 500);
+  const { stage } = deriveStage(recipe.stages[0]!, { model, tokens: 50_000, openStages: 0 });
+  const base = { recipe, stage, index: 0, model, mixtureTokens: 50_000, steps: null };
   expect(planStage(base).schedule).toMatchObject({ steps: 150, warmup: 15 });
   expect(planStage({ ...base, maxSteps: 20 }).schedule).toMatchObject({ steps: 20, warmup: 2 });
 });

@@ -9,6 +9,10 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { RecipeError } from './errors.ts';
 
+/** `model.size` is layers up to here, and weights from there. */
+export const MOST_LAYERS = 200;
+const LEAST_WEIGHTS = 100e3;
+
 const SCALES: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, b: 1e9 };
 
 /** 1000, "250k", "5M", "20 MB". */
@@ -69,8 +73,10 @@ const tokenizer = z.union([
 
 const modelFields = z.strictObject({
   preset: z.string().optional(),
-  /** One dial: layers = size, width = 64 · size, heads = size. */
-  size: z.number().int().positive().optional(),
+  /** One dial (dial.ts): a number of layers up to 200, or weights in all, from 100k. */
+  size: whole.refine((value) => value <= MOST_LAYERS || value >= LEAST_WEIGHTS, {
+    message: `has to be a number of layers up to ${MOST_LAYERS}, or of weights from 100k, such as 12M`,
+  }).optional(),
   family: z.enum(['gpt2', 'llama']).optional(),
   hidden_size: whole.optional(),
   layers: whole.optional(),
@@ -103,23 +109,34 @@ const stage = z.strictObject({
   minutes: z.number().positive().optional(),
   /** With minutes: stop earlier once the data has been gone through so many times. */
   max_epochs: z.number().positive().optional(),
-  batch_tokens: whole.default(4096),
+  /** What is left out of length, batch_tokens, learning_rate, warmup, weight_decay and optimizer is derived: see dial.ts. */
+  batch_tokens: whole.optional(),
   micro_batch_tokens: whole.optional(),
   context: whole.optional(),
   /** What is learned of conversations: everything, or what the assistant says. Default: by kind. */
   loss: z.enum(['all', 'assistant']).optional(),
   long_conversations: z.enum(['cut', 'split', 'drop']).default('split'),
+  optimizer: z.enum(['adamw', 'muon']).optional(),
   learning_rate: z.number().positive().optional(),
   schedule: z.enum(['cosine', 'wsd', 'constant']).default('cosine'),
   /** Steps of warm-up; below 1, the share of all steps. */
-  warmup: z.number().min(0).default(0.05),
+  warmup: z.number().min(0).optional(),
   final_learning_rate: share.default(0.1),
   decay_share: share.default(0.2),
-  weight_decay: z.number().min(0).default(0.1),
+  weight_decay: z.number().min(0).optional(),
   beta1: share.default(0.9),
   beta2: share.default(0.95),
   epsilon: z.number().positive().default(1e-8),
   clip: z.number().positive().default(1),
+  /** Muon's: its momentum, and its learning rate in units of learning_rate. */
+  momentum: share.optional(),
+  matrix_rate: z.number().positive().optional(),
+  /** Weight of log²Z beside the loss, 0.0001 in PaLM. */
+  z_loss: z.number().min(0).optional(),
+  /** Share of each target that is spread over the vocabulary. */
+  label_smoothing: z.number().min(0).lt(1).optional(),
+  /** Steps whose loss or gradient norm is so many spreads above the usual are left out; false: only those that are no number. */
+  skip_spikes: z.union([z.literal(false), z.number().positive()]).optional(),
   eval_every: whole.default(200),
   eval_tokens: whole.default(32_768),
   sample_every: whole.optional(),
@@ -127,8 +144,8 @@ const stage = z.strictObject({
   checkpoint_every: whole.default(200),
   keep_checkpoints: whole.default(2),
   seed: z.number().int().optional(),
-}).refine((value) => [value.steps, value.tokens, value.epochs, value.minutes].filter((given) => given !== undefined).length === 1, {
-  message: 'has to say how long it is with exactly one of steps, tokens, epochs and minutes',
+}).refine((value) => [value.steps, value.tokens, value.epochs, value.minutes].filter((given) => given !== undefined).length <= 1, {
+  message: 'has to say how long it is with at most one of steps, tokens, epochs and minutes',
 });
 
 const recipe = z.strictObject({
@@ -282,7 +299,7 @@ function crossCheck(value: Recipe): string[] {
       problems.push(`${at} has max_epochs ${entry.max_epochs}, but a mixture by weights has no epochs: leave it out, or the weights`);
     }
     const micro = entry.micro_batch_tokens;
-    if (micro !== undefined && entry.batch_tokens % micro !== 0) {
+    if (micro !== undefined && entry.batch_tokens !== undefined && entry.batch_tokens % micro !== 0) {
       problems.push(`${at} has batch_tokens ${entry.batch_tokens}, which micro_batch_tokens ${micro} does not divide: change one`);
     }
   }

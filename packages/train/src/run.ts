@@ -16,6 +16,7 @@ import { parameterCount, Transformer } from '@parley/model';
 import { loadModel, resolveModel, writeAtomic } from '@parley/model/node';
 import type { Tokenizer } from '@parley/tokenizer';
 import { type Checkpoint, listCheckpoints, type StageSummary } from './checkpoint.ts';
+import { type CompleteStage, type Derivation, type Derived, deriveStage } from './dial.ts';
 import { CheckpointError, TrainError } from './errors.ts';
 import type { TrainEvent } from './events.ts';
 import { exportModel, refuseForeignTarget } from './export.ts';
@@ -23,13 +24,17 @@ import { lossCurve } from './chart.ts';
 import { lockRun } from './lock.ts';
 import { MetricsFile, readMetrics } from './metrics.ts';
 import { Peak } from './peak.ts';
-import { microRows, modelConfig, planStage, sourceSpecs, stageLoss, stageMixture } from './plan.ts';
+import { microRows, modelShape, optimizerSettings, planStage, sourceSpecs, stageLoss, stageMixture } from './plan.ts';
 import type { Recipe, RecipeStage } from './recipe.ts';
-import { estimateStepSeconds, type Sampler, type StagePlan, type StageResult, trainStage } from './stage.ts';
+import { measureStepSeconds, type Sampler, type StagePlan, type StageResult, trainStage } from './stage.ts';
 import { prepareTokenizer, tokenByteLengths } from './vocabulary.ts';
 
-/** In the run's folder: steps measured for stages that are given in minutes. */
+/** In the run's folder: steps measured for stages that are given in minutes; what the recipe left open. */
 const LENGTHS = 'lengths.json';
+const DERIVED = 'derived.json';
+
+/** A stage of fewer micro-batches shows soon enough how long it takes. */
+const WORTH_MEASURING = 24;
 
 export interface RunOptions {
   readonly recipe: Recipe;
@@ -77,6 +82,9 @@ export interface OpenRun extends Disposable {
   readonly manifest: Manifest;
   /** With its first weights, not the checkpoint's. */
   readonly model: Transformer;
+  /** The recipe's, with nothing left open. */
+  readonly stages: readonly CompleteStage[];
+  readonly derived: Derived;
 }
 
 /** Everything before the first stage; what is there already is taken. Throws as `run` does. */
@@ -115,17 +123,49 @@ export async function openRun(options: RunOptions): Promise<OpenRun> {
   }
   for (const source of prepared.manifest.sources) onEvent({ type: 'note', text: describeSource(source) });
 
-  const model = open.use(base === null
-    ? Transformer.initialize(backend, modelConfig(recipe, tokenizer.vocabSize), new Random(recipe.seed))
-    : await loadModel(base, { backend, dtype: 'f32' }));
+  const shape = base === null ? modelShape(recipe, tokenizer.vocabSize) : null;
+  const model = open.use(shape === null
+    ? await loadModel(base ?? '', { backend, dtype: 'f32' })
+    : Transformer.initialize(backend, shape.config, new Random(recipe.seed)));
   if (model.config.vocabSize < tokenizer.vocabSize) {
     throw new TrainError(`the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.config.vocabSize}: they do not belong together`);
   }
+  const { stages, derived } = await settle({ recipe, output, hash, manifest: prepared.manifest, model, shape: shape?.derived ?? [] });
+  if (derived.model.length > 0) onEvent({ type: 'derived', of: 'model', derived: derived.model });
   const kept = open.move();
   return {
-    output, hash, checkpointFolder, modelFolder, latest, tokenizer, dataFolder, manifest: prepared.manifest, model,
+    output, hash, checkpointFolder, modelFolder, latest, tokenizer, dataFolder, manifest: prepared.manifest, model, stages, derived,
     [Symbol.dispose]: () => kept.dispose(),
   };
+}
+
+/**
+ * Everything that the recipe leaves open, derived once: a run that goes on takes what it began with, whatever the rules have become.
+ * Throws RecipeError.
+ */
+async function settle(args: {
+  recipe: Recipe; output: string; hash: string; manifest: Manifest; model: Transformer; shape: readonly Derivation[];
+}): Promise<{ stages: CompleteStage[]; derived: Derived }> {
+  const { recipe, output, hash, manifest, model } = args;
+  const path = join(output, DERIVED);
+  const kept = existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as Derived & { recipe: string }) : null;
+  const before = kept?.recipe === hash ? kept : null;
+  const openStages = recipe.stages.filter((stage) =>
+    stage.kind === 'pretrain' && [stage.steps, stage.tokens, stage.epochs, stage.minutes].every((length) => length === undefined)).length;
+  const stages: CompleteStage[] = [];
+  const derivedStages: Record<string, readonly Derivation[]> = {};
+  for (const stage of recipe.stages) {
+    const known = before?.stages[stage.name] ?? [];
+    const said = { ...stage, ...Object.fromEntries(known.map(({ what, value }) => [what, value])) };
+    const { items } = stageMixture(stage, manifest);
+    const tokens = items.reduce((sum, { source }) => sum + source.splits.train.tokens, 0);
+    const settled = deriveStage(said, { model: model.config, tokens, openStages });
+    stages.push(settled.stage);
+    derivedStages[stage.name] = [...known, ...settled.derived];
+  }
+  const derived: Derived = { model: args.shape, stages: derivedStages };
+  await writeAtomic(path, [Buffer.from(`${JSON.stringify({ recipe: hash, ...derived }, null, 2)}\n`)]);
+  return { stages, derived };
 }
 
 /**
@@ -135,7 +175,7 @@ export async function openRun(options: RunOptions): Promise<OpenRun> {
 export async function run(options: RunOptions): Promise<RunResult> {
   const { recipe, backend, signal, onEvent = () => {} } = options;
   using opened = await openRun(options);
-  const { output, hash, checkpointFolder, modelFolder, latest, tokenizer, dataFolder, manifest, model } = opened;
+  const { output, hash, checkpointFolder, modelFolder, latest, tokenizer, dataFolder, manifest, model, derived } = opened;
   const tokenBytes = tokenByteLengths(tokenizer);
   const metrics = new MetricsFile(join(output, 'metrics.jsonl'));
   const peak = await Peak.measure(backend);
@@ -150,16 +190,19 @@ export async function run(options: RunOptions): Promise<RunResult> {
     await rm(join(output, 'metrics.jsonl'), { force: true });
   }
 
-  for (const [index, stage] of recipe.stages.entries()) {
+  for (const [index, stage] of opened.stages.entries()) {
     if (latest !== undefined && index < latest.state.stage) {
       results.push(...latest.state.results.filter((result) => result.stage === stage.name));
       continue;
     }
     const from = latest?.state.stage === index ? latest : undefined;
-    using data = openStage(dataFolder, manifest, stage, { recipe, contextLength: stage.context ?? model.config.contextLength });
+    using data = openStage(dataFolder, manifest, stage, { recipe, index, contextLength: stage.context ?? model.config.contextLength });
+    const open = derived.stages[stage.name] ?? [];
+    if (open.length > 0) onEvent({ type: 'derived', of: stage.name, derived: open });
+    const measured = new StepMeasurement(stage, model, data.loader);
     const plan = planStage({
       recipe, stage, index, model: model.config, mixtureTokens: data.epochTokens, maxSteps: options.maxSteps,
-      steps: await stageSteps(stage, { output, hash, from, model, data, onEvent }),
+      steps: await stageSteps(stage, { output, hash, from, data, measured }),
     });
     const epochs = stageEpochs(data, plan.schedule.steps * stage.batch_tokens);
     onEvent({
@@ -167,6 +210,14 @@ export async function run(options: RunOptions): Promise<RunResult> {
       parameters: parameterCount(model.config), peakGflops: peak.gflops, epochs,
     });
     for (const text of describeLong(data, plan)) onEvent({ type: 'note', text });
+    const stepsLeft = plan.schedule.steps - (from?.state.step ?? 0);
+    if (stepsLeft * plan.accumulate >= WORTH_MEASURING) {
+      const seconds = await measured.seconds();
+      const measurements = Math.ceil(stepsLeft / plan.evalEvery) * (plan.evalTokens / stage.batch_tokens / 3);
+      onEvent({
+        type: 'estimate', stage: stage.name, steps: stepsLeft, tokens: stepsLeft * stage.batch_tokens, seconds: (stepsLeft + measurements) * seconds,
+      });
+    }
     const result: StageResult = await trainStage({
       plan, model, loader: data.loader, heldOut: data.heldOut, tokenBytes, turnStart: manifest.turnStart, padding: manifest.padding,
       checkpoints: { folder: checkpointFolder, recipe: hash, data: manifest.key, engine }, results, from, peak,
@@ -186,7 +237,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   }
   await writeLossCurve(output, recipe);
   await exportModel({
-    model, tokenizer, recipe, manifest, results, target: modelFolder, backend: trained ? engine : (before ?? engine),
+    model, tokenizer, recipe, manifest, results, derived, target: modelFolder, backend: trained ? engine : (before ?? engine),
   });
   onEvent({ type: 'export', folder: modelFolder });
   return { ended: 'finished', runFolder: output, modelFolder, stages: results };
@@ -238,16 +289,17 @@ export interface OpenStage extends Disposable {
   readonly epochTokens: number | null;
 }
 
-export function openStage(folder: string, manifest: Manifest, stage: RecipeStage, place: { recipe: Recipe; contextLength: number }): OpenStage {
+export function openStage(
+  folder: string, manifest: Manifest, stage: CompleteStage, place: { recipe: Recipe; index: number; contextLength: number },
+): OpenStage {
   using open = new DisposableStack();
   const reader = (source: ManifestSource, split: Split): ShardReader => open.use(
     new ShardReader(splitBase(folder, source.name, split), { vocabSize: manifest.tokenizer.vocabSize, parts: source.splits[split].parts }),
   );
   const mixture = stageMixture(stage, manifest);
-  const index = place.recipe.stages.indexOf(stage);
   const loader = new Loader({
     sources: mixture.items.map(({ source, weight }) => ({ name: source.name, shards: reader(source, 'train'), weight })),
-    contextLength: place.contextLength, rows: microRows(stage), seed: stageSeed(place.recipe, stage, index), loss: stageLoss(stage),
+    contextLength: place.contextLength, rows: microRows(stage), seed: stageSeed(place.recipe, stage, place.index), loss: stageLoss(stage),
     longConversations: stage.long_conversations, turnStart: manifest.turnStart, padding: manifest.padding,
   });
   const heldOut = mixture.items.map(({ source, weight }) => ({ name: source.name, shards: reader(source, 'held-out'), weight }));
@@ -265,23 +317,43 @@ export function openStage(folder: string, manifest: Manifest, stage: RecipeStage
  * trains by the same schedule. Null where the recipe says it otherwise.
  */
 async function stageSteps(
-  stage: RecipeStage,
-  place: { output: string; hash: string; from: Checkpoint | undefined; model: Transformer; data: OpenStage; onEvent: (event: TrainEvent) => void },
+  stage: CompleteStage, place: { output: string; hash: string; from: Checkpoint | undefined; data: OpenStage; measured: StepMeasurement },
 ): Promise<number | null> {
   if (place.from !== undefined) return place.from.state.steps;
   if (stage.minutes === undefined) return null;
   const known = await measuredSteps(place.output, place.hash);
   const kept = known[stage.name];
   if (kept !== undefined) return kept;
-  const before = place.data.loader.place;
-  const seconds = await estimateStepSeconds(place.model, place.data.loader, stage.batch_tokens / microRows(stage));
-  place.data.loader.seek(before);
-  const most = stage.max_epochs === undefined || place.data.epochTokens === null ? Infinity
-    : Math.ceil((stage.max_epochs * place.data.epochTokens) / stage.batch_tokens);
-  const steps = Math.max(20, Math.min(most, Math.round((stage.minutes * 60) / seconds)));
-  place.onEvent({ type: 'estimate', stage: stage.name, steps, seconds: steps * seconds });
+  const seconds = await place.measured.seconds();
+  const steps = Math.max(LEAST_STEPS, Math.min(mostSteps(stage, place.data), Math.round((stage.minutes * 60) / seconds)));
   await writeAtomic(join(place.output, LENGTHS), [Buffer.from(JSON.stringify({ recipe: place.hash, steps: { ...known, [stage.name]: steps } }))]);
   return steps;
+}
+
+/** A stage given in minutes is no shorter than this. */
+export const LEAST_STEPS = 20;
+
+/** What max_epochs allows a stage given in minutes. */
+export const mostSteps = (stage: CompleteStage, data: OpenStage): number =>
+  (stage.max_epochs === undefined || data.epochTokens === null ? Infinity : Math.ceil((stage.max_epochs * data.epochTokens) / stage.batch_tokens));
+
+/** Seconds that a step of a stage takes on this machine: measured when first asked for, the loader put back. */
+class StepMeasurement {
+  readonly #measure: () => Promise<number>;
+  #seconds: Promise<number> | null = null;
+
+  constructor(stage: CompleteStage, model: Transformer, loader: Loader) {
+    this.#measure = async () => {
+      const before = loader.place;
+      const seconds = await measureStepSeconds(model, loader, { accumulate: stage.batch_tokens / microRows(stage), optimizer: optimizerSettings(stage) });
+      loader.seek(before);
+      return seconds;
+    };
+  }
+
+  seconds(): Promise<number> {
+    return (this.#seconds ??= this.#measure());
+  }
 }
 
 /** Steps, by stage, of stages given in minutes whose length has been measured in this run. */

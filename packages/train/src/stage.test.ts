@@ -3,7 +3,7 @@ import { createBackend } from '@parley/engine/node';
 import type { MicroBatch } from '@parley/data';
 import { llamaConfig, Transformer } from '@parley/model';
 import { expect, test } from 'vitest';
-import { AdamW } from './optimizer.ts';
+import { Optimizer } from './optimizer.ts';
 import { accumulateGradient } from './stage.ts';
 
 const config = llamaConfig({ vocabSize: 40, contextLength: 16, hiddenSize: 16, heads: 2, layers: 2, intermediateSize: 32 });
@@ -29,7 +29,7 @@ test.each(['reference', 'wasm'] as const)('a training step allocates no backend 
   await using backend = await createBackend({ backend: name });
   const random = new Random(3);
   using model = Transformer.initialize(backend, config, random);
-  using optimizer = new AdamW(model, { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clip: 1 });
+  using optimizer = new Optimizer(model, { kind: 'muon', momentum: 0.95, matrixRate: 1, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clip: 1 });
   using arena = new Arena(backend);
   const losses = new Float32Array(48);
   const step = async (lengths: readonly number[], learned: number): Promise<void> => {
@@ -37,7 +37,7 @@ test.each(['reference', 'wasm'] as const)('a training step allocates no backend 
       const batch = randomBatch(random, lengths, learned);
       await accumulateGradient(model, arena, { batch, scale: 1 / 96, losses });
     }
-    optimizer.update(1e-3, await optimizer.gradientNorm());
+    await optimizer.update(1e-3, await optimizer.gradientNorm());
   };
   await step([16, 16, 16], 1);
   const warm = backend.stats();

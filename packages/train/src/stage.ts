@@ -8,7 +8,8 @@ import { DivergenceError } from './errors.ts';
 import { evaluate } from './evaluate.ts';
 import type { TrainEvent } from './events.ts';
 import type { HeldOutMetrics, Metrics } from './metrics.ts';
-import { AdamW, type AdamWSettings } from './optimizer.ts';
+import { MOST_IN_A_ROW, SpikeGuard } from './guard.ts';
+import { Optimizer, type OptimizerSettings } from './optimizer.ts';
 import { type Peak, trainingFlops, type TrainingWork } from './peak.ts';
 import { learningRate, type Schedule } from './schedule.ts';
 
@@ -17,7 +18,10 @@ export interface StagePlan {
   readonly name: string;
   readonly kind: 'pretrain' | 'finetune';
   readonly schedule: Schedule;
-  readonly adamw: AdamWSettings;
+  readonly optimizer: OptimizerSettings;
+  readonly objective: Objective;
+  /** See guard.ts; null: only steps that are no number are left out. */
+  readonly spikeThreshold: number | null;
   readonly contextLength: number;
   /** Rows of a micro-batch, and how many make a step. */
   readonly rows: number;
@@ -30,6 +34,12 @@ export interface StagePlan {
   readonly samples: readonly SamplePrompt[];
   readonly checkpointEvery: number;
   readonly keepCheckpoints: number;
+}
+
+/** What is asked of the logits beside the target's probability (see ops.crossEntropy). */
+export interface Objective {
+  readonly zLoss: number;
+  readonly smoothing: number;
 }
 
 /** A text to go on with, or what a user says. */
@@ -68,13 +78,15 @@ export interface StageResult {
   readonly ended: 'finished' | 'aborted';
 }
 
-/** Throws DivergenceError when the loss is no longer a number; the last checkpoint stays. */
+/** Throws DivergenceError when step after step would do harm; the last checkpoint stays. */
 export async function trainStage(options: StageOptions): Promise<StageResult> {
   const { plan, model, loader, onEvent, record, signal } = options;
   const { backend } = model;
   using arena = new Arena(backend);
-  using optimizer = new AdamW(model, plan.adamw);
+  using optimizer = new Optimizer(model, plan.optimizer);
   const steps = plan.schedule.steps;
+  const threshold = plan.spikeThreshold ?? Infinity;
+  let guard = new SpikeGuard(threshold);
   let step = 0;
   let tokens = 0;
   let heldOut: HeldOutMetrics | null = null;
@@ -84,10 +96,13 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
     await restore(options.from, { weights: model.parameters, moments: optimizer.moments });
     loader.seek(state.loader);
     ({ step, tokens } = state);
-    optimizer.step = step;
+    guard = new SpikeGuard(threshold, state.guard);
+    optimizer.step = step - guard.skipped;
     checkpointed = step;
     heldOut = fromSummary(state.results.find((result) => result.stage === plan.name), step, tokens);
   }
+  /** Steps left out since the last one taken. */
+  let owed: readonly number[] = Array.from({ length: guard.inRow }, (_, i) => step - i);
   const speed = new SpeedMeter();
   const losses = new Float32Array(plan.rows);
 
@@ -97,7 +112,8 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
       options.checkpoints.folder,
       {
         recipe: options.checkpoints.recipe, data: options.checkpoints.data, engine: options.checkpoints.engine, stage: plan.index, stageName: plan.name, step, steps, tokens, loader: loader.place,
-        results: [...options.results, summarize(options, { step, tokens, heldOut })],
+        guard: guard.state,
+        results: [...options.results, summarize(options, { step, tokens, heldOut, skipped: guard.skipped })],
       },
       { weights: model.parameters, moments: optimizer.moments },
     );
@@ -111,44 +127,54 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
     await setImmediate();
     if (signal?.aborted === true) {
       await checkpoint();
-      return { summary: summarize(options, { step, tokens, heldOut }), step, ended: 'aborted' };
+      return { summary: summarize(options, { step, tokens, heldOut, skipped: guard.skipped }), step, ended: 'aborted' };
     }
     const started = performance.now();
     const batches = Array.from({ length: plan.accumulate }, () => loader.next());
     const targets = Math.max(1, batches.reduce((sum, batch) => sum + batch.targetCount, 0));
     let nats = 0;
-    for (const batch of batches) nats += await accumulateGradient(model, arena, { batch, scale: 1 / targets, losses });
+    for (const batch of batches) {
+      nats += await accumulateGradient(model, arena, { batch, scale: 1 / targets, losses, objective: plan.objective });
+    }
     arena.reset();
     const loss = nats / targets;
     const gradientNorm = await optimizer.gradientNorm();
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-      const last = checkpointed > 0 ? `the checkpoint of step ${checkpointed} is kept` : 'there is no checkpoint of this stage yet';
-      throw new DivergenceError(
-        `stage "${plan.name}" diverged at step ${step + 1}: loss ${loss}, gradient norm ${gradientNorm}, learning rate ` +
-          `${learningRate(plan.schedule, step + 1).toPrecision(3)}; ${last}: lower learning_rate or lengthen warmup`,
-        { step: step + 1, loss, gradientNorm },
-      );
-    }
     step++;
     const rate = learningRate(plan.schedule, step);
-    optimizer.update(rate, gradientNorm);
     const work = workOf(batches);
     tokens += work.tokens;
-
-    const ms = performance.now() - started;
-    speed.add(ms);
-    const line = {
-      type: 'step', stage: plan.name, step, tokens, loss, learning_rate: rate, gradient_norm: gradientNorm,
-      timing: {
-        ms: round(ms, 1), tokens_per_second: round((work.tokens / ms) * 1000, 1),
-        peak_share: round(options.peak.share(trainingFlops(model.config, work) / ms / 1e6), 4),
-      },
-    } as const;
-    record(line);
-    onEvent({ ...line, steps, secondsLeft: ((steps - step) * speed.median) / 1000 });
-
     const last = step === steps;
-    if (last || step % plan.evalEvery === 0) {
+    const reason = guard.judge(loss, gradientNorm);
+    if (reason === null) {
+      await optimizer.update(rate, gradientNorm);
+      const ms = performance.now() - started;
+      speed.add(ms);
+      const line = {
+        type: 'step', stage: plan.name, step, tokens, loss, learning_rate: rate, gradient_norm: gradientNorm,
+        timing: {
+          ms: round(ms, 1), tokens_per_second: round((work.tokens / ms) * 1000, 1),
+          peak_share: round(options.peak.share(trainingFlops(model.config, work) / ms / 1e6), 4),
+        },
+      } as const;
+      record(line);
+      onEvent({ ...line, steps, secondsLeft: ((steps - step) * speed.median) / 1000 });
+    } else {
+      optimizer.skip();
+      const line = {
+        type: 'skip', stage: plan.name, step, tokens, loss: orNull(loss), gradient_norm: orNull(gradientNorm), reason,
+      } as const;
+      record(line);
+      onEvent({ ...line, skipped: guard.skipped });
+      if (guard.inRow >= MOST_IN_A_ROW || (last && !Number.isFinite(loss))) throw diverged({ plan, step, loss, gradientNorm, rate, reason, checkpointed });
+      // Whether the weights are still good is to be seen: what this step was due is done after the next one that is taken.
+      if (!last) {
+        owed = [...owed, step];
+        continue;
+      }
+    }
+
+    const due = (every: number): boolean => last || [...owed, step].some((one) => one % every === 0);
+    if (due(plan.evalEvery)) {
       const measured = await measure(options, arena, { step, tokens });
       if (measured !== null) {
         heldOut = measured;
@@ -156,7 +182,7 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
         onEvent(measured);
       }
     }
-    if (options.sample !== undefined && plan.samples.length > 0 && (last || step % plan.sampleEvery === 0)) {
+    if (options.sample !== undefined && plan.samples.length > 0 && due(plan.sampleEvery)) {
       const texts = await options.sample(model, plan.samples, options.seed);
       for (const [index, text] of texts.entries()) {
         const prompt = plan.samples[index];
@@ -167,20 +193,22 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
         onEvent(sample);
       }
     }
-    if (last || step % plan.checkpointEvery === 0) await checkpoint();
+    if (due(plan.checkpointEvery)) await checkpoint();
+    owed = [];
   }
   await checkpoint();
-  return { summary: summarize(options, { step, tokens, heldOut }), step, ended: 'finished' };
+  return { summary: summarize(options, { step, tokens, heldOut, skipped: guard.skipped }), step, ended: 'finished' };
 }
 
 /**
- * Adds one micro-batch's gradient, `scale` for each target, to the parameters'. Returns the sum of its losses in nats.
+ * Adds one micro-batch's gradient, `scale` for each target, to the parameters'. Returns the sum of its losses in nats, which are
+ * free of what `objective` adds.
  * `losses` is room for as many values as the batch has rows.
  */
 export async function accumulateGradient(
-  model: Transformer, arena: Arena, args: { batch: MicroBatch; scale: number; losses: Float32Array },
+  model: Transformer, arena: Arena, args: { batch: MicroBatch; scale: number; losses: Float32Array; objective?: Objective },
 ): Promise<number> {
-  const { batch, scale } = args;
+  const { batch, scale, objective } = args;
   arena.reset();
   const tape = new Tape();
   const ctx = { arena, tape };
@@ -190,12 +218,12 @@ export async function accumulateGradient(
     // Logits are a third of a small model's work: rows without a target go without.
     const logitRows = Int32Array.from(batch.targets.keys()).filter((row) => batch.targets[row] !== IGNORED);
     const targets = Int32Array.from(logitRows, (row) => batch.targets[row] ?? IGNORED);
-    const tensor = model.loss(ctx, { ...batch, logitRows }, { targets, scale });
+    const tensor = model.loss(ctx, { ...batch, logitRows }, { targets, scale, ...objective });
     tape.backward();
     losses = args.losses.subarray(0, logitRows.length);
     await model.backend.read(tensor, losses);
   } else {
-    const tensor = model.loss(ctx, batch, { targets: batch.targets, scale });
+    const tensor = model.loss(ctx, batch, { targets: batch.targets, scale, ...objective });
     tape.backward();
     losses = args.losses.subarray(0, rows);
     await model.backend.read(tensor, losses);
@@ -206,21 +234,26 @@ export async function accumulateGradient(
 }
 
 /**
- * Seconds a step of `accumulate` micro-batches takes, from a few of them after a warm-up. Nothing is learned: the gradients
- * are dropped, and the loader is the caller's to put back.
+ * Seconds that a step of `accumulate` micro-batches takes, from a few of them after a warm-up and one update. Nothing is learned: the
+ * update has the learning rate 0, the gradients are dropped, and the loader is the caller's to put back.
  */
-export async function estimateStepSeconds(model: Transformer, loader: Loader, accumulate: number): Promise<number> {
+export async function measureStepSeconds(
+  model: Transformer, loader: Loader, args: { accumulate: number; optimizer: OptimizerSettings },
+): Promise<number> {
   using arena = new Arena(model.backend);
-  const times: number[] = [];
+  using optimizer = new Optimizer(model, args.optimizer);
+  let micro = Infinity;
   for (let i = 0; i < 4; i++) {
     const batch = loader.next();
     const started = performance.now();
     await accumulateGradient(model, arena, { batch, scale: 1, losses: new Float32Array(batch.tokens.length) });
-    times.push(performance.now() - started);
+    if (i > 0) micro = Math.min(micro, performance.now() - started);
   }
-  for (const { grad } of model.parameters.values()) if (grad !== null) model.backend.fill(grad, 0);
-  // The update adds a little; measurements and checkpoints some more.
-  return ((Math.min(...times.slice(1)) * accumulate) / 1000) * 1.1;
+  const started = performance.now();
+  await optimizer.update(0, await optimizer.gradientNorm());
+  const update = performance.now() - started;
+  // Batches differ, and so does what else the machine does.
+  return ((micro * args.accumulate + update) / 1000) * 1.05;
 }
 
 /**
@@ -240,11 +273,13 @@ async function measure(options: StageOptions, arena: Arena, at: { step: number; 
   };
 }
 
-function summarize(options: StageOptions, at: { step: number; tokens: number; heldOut: HeldOutMetrics | null }): StageSummary {
+function summarize(
+  options: StageOptions, at: { step: number; tokens: number; heldOut: HeldOutMetrics | null; skipped: number },
+): StageSummary {
   const { plan, loader } = options;
   const epochs = loader.sources.map(({ name, tokens }, index) => [name, round((loader.place.sources[index]?.tokens ?? 0) / tokens, 3)] as const);
   return {
-    stage: plan.name, kind: plan.kind, steps: at.step, tokens: at.tokens, contextLength: plan.contextLength,
+    stage: plan.name, kind: plan.kind, steps: at.step, tokens: at.tokens, ...(at.skipped > 0 ? { skipped: at.skipped } : {}), contextLength: plan.contextLength,
     loss: at.heldOut?.loss ?? null, bitsPerByte: at.heldOut?.bits_per_byte ?? null, sources: at.heldOut?.sources ?? {},
     epochs: Object.fromEntries(epochs),
   };
@@ -286,4 +321,17 @@ class SpeedMeter {
   }
 }
 
+function diverged(at: {
+  plan: StagePlan; step: number; loss: number; gradientNorm: number; rate: number; reason: string; checkpointed: number;
+}): DivergenceError {
+  const { plan, step, loss, gradientNorm, rate, reason, checkpointed } = at;
+  const kept = checkpointed > 0 ? `the checkpoint of step ${checkpointed} is kept` : 'there is no checkpoint of this stage yet';
+  return new DivergenceError(
+    `stage "${plan.name}" diverged at step ${step}: ${reason}, step after step (loss ${loss}, gradient norm ${gradientNorm}, learning rate ` +
+      `${rate.toPrecision(3)}); ${kept}: lower learning_rate or lengthen warmup`,
+    { step, loss, gradientNorm },
+  );
+}
+
+const orNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));

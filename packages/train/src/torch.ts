@@ -23,7 +23,7 @@ import { DivergenceError, RecipeError, TrainError } from './errors.ts';
 import { heldOutBatches } from './evaluate.ts';
 import type { TrainEvent } from './events.ts';
 import { planStage } from './plan.ts';
-import type { RecipeStage } from './recipe.ts';
+import type { CompleteStage } from './dial.ts';
 import {
   describeLong, measuredSteps, type OpenRun, openRun, openStage, type OpenStage, run, type RunOptions, type RunResult, stageEpochs,
   writeLossCurve,
@@ -134,7 +134,7 @@ async function writeRunnerFolder(opened: OpenRun, options: RunOptions): Promise<
   await writeTensors(join(target, 'initial.safetensors'), model.parameters);
   const measured = await measuredSteps(output, hash);
   const stages: object[] = [];
-  for (const [index, stage] of recipe.stages.entries()) {
+  for (const [index, stage] of opened.stages.entries()) {
     if (latest !== undefined && index < latest.state.stage) continue;
     const steps = latest?.state.stage === index ? latest.state.steps : (measured[stage.name] ?? null);
     if (steps === null && stage.minutes !== undefined) {
@@ -142,7 +142,7 @@ async function writeRunnerFolder(opened: OpenRun, options: RunOptions): Promise<
         `stage "${stage.name}" is given in minutes, which only the embedded engine measures before it starts: for PyTorch say steps, tokens or epochs`,
       ]);
     }
-    using data = openStage(opened.dataFolder, manifest, stage, { recipe, contextLength: stage.context ?? model.config.contextLength });
+    using data = openStage(opened.dataFolder, manifest, stage, { recipe, index, contextLength: stage.context ?? model.config.contextLength });
     const plan = planStage({ recipe, stage, index, model: model.config, mixtureTokens: data.epochTokens, maxSteps: options.maxSteps, steps });
     for (const text of describeLong(data, plan)) onEvent({ type: 'note', text });
     stages.push(await writeStage({ opened, target, stage, plan, data, signal }));
@@ -158,7 +158,7 @@ async function writeRunnerFolder(opened: OpenRun, options: RunOptions): Promise<
 interface StageFolder {
   readonly opened: OpenRun;
   readonly target: string;
-  readonly stage: RecipeStage;
+  readonly stage: CompleteStage;
   readonly plan: StagePlan;
   readonly data: OpenStage;
   readonly signal: AbortSignal | undefined;
@@ -173,7 +173,8 @@ async function writeStage(args: StageFolder): Promise<object> {
   const { shards, first } = await writePieces(join(target, files.pieces), args);
   await writeOrder(target, files, { loader, plan, first, signal: args.signal });
   return {
-    index: plan.index, name: plan.name, kind: plan.kind, schedule: plan.schedule, adamw: plan.adamw, contextLength: plan.contextLength,
+    index: plan.index, name: plan.name, kind: plan.kind, schedule: plan.schedule, optimizer: plan.optimizer, objective: plan.objective,
+    spikeThreshold: plan.spikeThreshold, contextLength: plan.contextLength,
     rows: plan.rows, batchTokens: stage.batch_tokens, evalEvery: plan.evalEvery, checkpointEvery: plan.checkpointEvery,
     keepCheckpoints: plan.keepCheckpoints, files, shards, epochs: stageEpochs(data, plan.schedule.steps * stage.batch_tokens),
     sources: loader.sources.map(({ name, tokens }) => ({ name, tokens })), heldOut: await writeHeldOut(opened, { target, base, plan, data }),

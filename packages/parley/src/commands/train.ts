@@ -226,7 +226,15 @@ function textPrinter(): Printer {
         case 'prepare':
           return progress(`data: ${event.source}, ${event.documents.toLocaleString('en')} documents, ${event.tokens.toLocaleString('en')} tokens`);
         case 'estimate':
-          return line(`${event.stage}: ${event.steps.toLocaleString('en')} steps, about ${duration(event.seconds)} (measured on the first batches)`);
+          return line(
+            `${event.stage}: ${event.steps.toLocaleString('en')} steps, ${event.tokens.toLocaleString('en')} tokens, about ${duration(event.seconds)} ` +
+              '(measured on the first batches)',
+          );
+        case 'derived':
+          for (const { what, value, why } of event.derived) line(`derived: ${event.of} ${what} ${typeof value === 'number' ? value.toLocaleString('en') : value}, because: ${why}`);
+          return undefined;
+        case 'skip':
+          return line(`${event.stage} ${event.step}: left out, ${event.reason}; nothing was learned of it (${count(event.skipped, 'step')} so far)`);
         case 'stage': {
           const epochs = Object.entries(event.epochs).map(([source, count]) => `${source} ×${count}`).join(', ');
           return line(
