@@ -15,6 +15,8 @@ import { Transformer } from './transformer.ts';
 /** How weights are stored. */
 export type FileDType = 'f32' | 'f16' | 'bf16';
 
+const FILE_DTYPES = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const satisfies Record<FileDType, string>;
+
 /** Values moved at once: 4 MiB in f32. */
 const CHUNK = 1 << 20;
 
@@ -277,14 +279,19 @@ export async function* encodeCheckpoint(
     });
   }
   const stored = families[model.config.family].storedTensors(model.config);
-  const fileDType = { f32: 'F32', f16: 'F16', bf16: 'BF16' }[dtype];
-  yield encodeSafetensorsHeader(stored.map(({ name, shape }) => ({ name, dtype: fileDType, shape })), { format: 'pt' });
+  yield encodeSafetensorsHeader(stored.map(({ name, shape }) => ({ name, dtype: FILE_DTYPES[dtype], shape })), { format: 'pt' });
   for (const tensor of stored) {
     signal?.throwIfAborted();
     const parts = tensor.parameters.map((name) => model.parameters.get(name)!);
     if (tensor.transposed) yield narrow(await transposeParts(parts, tensor.shape), dtype, tensor.name);
     else for (const part of parts) for await (const values of readInChunks(part)) yield narrow(values, dtype, tensor.name);
   }
+}
+
+/** Any f32 tensors, by name and in their order, as the bytes of a safetensors file. Throws CheckpointError for a value too large for `dtype`. */
+export async function* encodeTensors(tensors: ReadonlyMap<string, Tensor>, dtype: FileDType): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+  yield encodeSafetensorsHeader(Array.from(tensors, ([name, { shape }]) => ({ name, dtype: FILE_DTYPES[dtype], shape })), { format: 'pt' });
+  for (const [name, tensor] of tensors) for await (const values of readInChunks(tensor)) yield narrow(values, dtype, name);
 }
 
 async function* readInChunks(tensor: Tensor): AsyncGenerator<Float32Array<ArrayBufferLike>, void, void> {

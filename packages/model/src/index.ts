@@ -1,3 +1,4 @@
+export { type AdapterConfig, parseAdapterConfig } from './adapter-file.ts';
 export { type Batch, type SequenceSpan, singleSequence } from './batch.ts';
 export { type CacheOptions, KeyValueCache } from './cache.ts';
 export { Checkpoint, encodeCheckpoint, type FileDType, loadTransformer, type LoadWeightsOptions } from './checkpoint.ts';
