@@ -1,7 +1,11 @@
-/** metrics.jsonl as a picture: training and held-out loss over the steps, bits per byte and learning rate below. SVG, no library. */
+/**
+ * What every chart here needs (extremes, round ticks, their labels), and metrics.jsonl as one picture: training and held-out
+ * loss over the steps, bits per byte and learning rate below. SVG, no library. The report's charts are in report-chart.ts.
+ */
 import type { Metrics } from './metrics.ts';
+import { smoothed } from './report-curve.ts';
 
-interface Point { readonly x: number; readonly y: number }
+export interface Point { readonly x: number; readonly y: number }
 interface Line { readonly name: string; readonly points: readonly Point[]; readonly colour: string; readonly width: number; readonly dots?: boolean }
 interface Panel { readonly title: string; readonly top: number; readonly height: number; readonly lines: readonly Line[]; readonly zero?: boolean }
 
@@ -21,7 +25,7 @@ export function lossCurve(metrics: readonly Metrics[], title: string): string {
   const panels: Panel[] = [
     { title: 'loss, nats per token', top: 56, height: 300, lines: [
       { name: 'training, each step', points: raw, colour: '#b9cbe6', width: 1 },
-      { name: 'training, smoothed', points: smooth(raw, steps.map((line) => line.stage)), colour: '#2f5fa8', width: 2 },
+      { name: 'training, smoothed', points: smoothed(steps.map((line) => ({ x: x(line), mean: line.loss, count: 1, stage: stages.indexOf(line.stage) }))), colour: '#2f5fa8', width: 2 },
       { name: 'held-out', points: heldOut.map((line) => ({ x: x(line), y: line.loss })), colour: '#c2521b', width: 1.5, dots: true },
     ] },
     { title: 'held-out, bits per byte', top: 410, height: 130, lines: [
@@ -83,26 +87,14 @@ function drawPanel(panel: Panel, toX: (x: number) => number, total: number): str
   ].join('\n');
 }
 
-/** An exponential mean within each stage, corrected for its start; half-life about 1 % of the run. */
-function smooth(points: readonly Point[], stages: readonly string[]): Point[] {
-  const keep = 0.5 ** (1 / Math.max(3, points.length / 100));
-  let mean = 0;
-  let mass = 0;
-  return points.map((point, i) => {
-    if (stages[i] !== stages[i - 1]) mean = mass = 0;
-    mean = keep * mean + (1 - keep) * point.y;
-    mass = keep * mass + (1 - keep);
-    return { x: point.x, y: mean / mass };
-  });
-}
-
 /** At most about 1,500 points: more cannot be seen at this width. */
 function thin(points: readonly Point[]): readonly Point[] {
   const every = Math.ceil(points.length / 1500);
   return every <= 1 ? points : points.filter((_, i) => i % every === 0 || i === points.length - 1);
 }
 
-function extremes(values: readonly number[]): [number, number] {
+/** Lowest and highest; 0 and 1 of nothing. */
+export function extremes(values: readonly number[]): [number, number] {
   let low = Infinity;
   let high = -Infinity;
   for (const value of values) {
@@ -113,7 +105,7 @@ function extremes(values: readonly number[]): [number, number] {
 }
 
 /** Round numbers from `low` to `high`, about `count` of them. */
-function niceTicks(low: number, high: number, count: number): number[] {
+export function niceTicks(low: number, high: number, count: number): number[] {
   const rough = (high - low) / count;
   const scale = 10 ** Math.floor(Math.log10(rough));
   const step = scale * ([1, 2, 2.5, 5, 10].find((factor) => factor * scale >= rough) ?? 10);
@@ -122,5 +114,24 @@ function niceTicks(low: number, high: number, count: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
-const label = (value: number): string => (value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : value.toLocaleString('en', { maximumFractionDigits: 4 }));
-const escape = (text: string): string => text.replace(/[<>&"]/g, (character) => `&#${character.charCodeAt(0)};`);
+/** Ticks of a logarithmic axis within [low, high], both above 0: powers of ten, with 2 and 5 between where those are few. */
+export function logTicks(low: number, high: number): number[] {
+  const from = Math.floor(Math.log10(low));
+  const to = Math.ceil(Math.log10(high));
+  const factors = high <= 100 * low ? [1, 2, 5] : [1];
+  const every = Math.ceil((to - from) / 6);
+  return Array.from({ length: to - from + 1 }, (_, i) => i).filter((i) => i % every === 0)
+    .flatMap((i) => factors.map((factor) => Number((factor * 10 ** (from + i)).toPrecision(3))))
+    .filter((tick) => tick >= low * 0.999 && tick <= high * 1.001);
+}
+
+/** 0.0004 → "4e-4", 1200 → "1,200". */
+export function label(value: number): string {
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  if (size >= 1e6) return `${Number((value / 1e6).toPrecision(4))}M`;
+  return size < 0.001 ? value.toExponential().replace(/\.(\d\d)\d+/, '.$1') : value.toLocaleString('en', { maximumFractionDigits: 4 });
+}
+
+/** For text and for attributes, in SVG and in HTML. */
+export const escape = (text: string): string => text.replace(/[<>&"']/g, (character) => `&#${character.charCodeAt(0)};`);
