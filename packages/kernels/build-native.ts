@@ -22,7 +22,7 @@ const log = join(output, 'native.log');
 const verbose = process.argv.includes('--verbose');
 
 /** Compiled once; all other sources are compiled for every instruction set. */
-const COMMON = new Set(['addon.cc', 'pool.cc']);
+const COMMON = new Set(['addon.cc', 'memory.cc', 'pool.cc']);
 const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   x64: {
     avx512: [
@@ -37,7 +37,7 @@ const FLAGS = [
   '-std=c++17', '-O3', '-fPIC', '-fvisibility=hidden', '-pthread',
   // Sums are rounded as they are written; errno and traps are nobody's.
   '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math',
-  '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-unused-function', '-Wno-psabi', '-Wno-ignored-attributes',
+  '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-unused-function', '-Wno-psabi', '-Wno-maybe-uninitialized', '-Wno-uninitialized', '-Wno-ignored-attributes',
 ];
 /** One file's compilation takes seconds; what takes longer than this hangs. */
 const TIMEOUT_MS = 240_000;

@@ -23,6 +23,7 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+#define INLINE_MEMBER inline __attribute__((always_inline))
 
 namespace parley {
 namespace PARLEY_ISA {
@@ -223,6 +224,61 @@ INLINE float maxLanes(Float x) {
   const float a = x[0] > x[2] ? x[0] : x[2], b = x[1] > x[3] ? x[1] : x[3];
   return a > b ? a : b;
 #endif
+}
+
+/** a₀ b₀ a₁ b₁ … of the first halves of a and b, and of the second. */
+INLINE void zip(Float a, Float b, Float& first, Float& second) {
+#if defined(__AVX512F__)
+  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  first = (Float)_mm512_permutex2var_ps((__m512)a, low, (__m512)b);
+  second = (Float)_mm512_permutex2var_ps((__m512)a, high, (__m512)b);
+#elif defined(__AVX2__)
+  const __m256 even = _mm256_unpacklo_ps((__m256)a, (__m256)b), odd = _mm256_unpackhi_ps((__m256)a, (__m256)b);
+  first = (Float)_mm256_permute2f128_ps(even, odd, 0x20);
+  second = (Float)_mm256_permute2f128_ps(even, odd, 0x31);
+#elif defined(__SSE2__)
+  first = (Float)_mm_unpacklo_ps((__m128)a, (__m128)b);
+  second = (Float)_mm_unpackhi_ps((__m128)a, (__m128)b);
+#else
+  first = (Float)vzip1q_f32((float32x4_t)a, (float32x4_t)b);
+  second = (Float)vzip2q_f32((float32x4_t)a, (float32x4_t)b);
+#endif
+}
+
+/** LANES rows become LANES columns: log₂ LANES times, the first half of the rows is shuffled into the second like cards. */
+INLINE void transposeLanes(Float (&rows)[LANES]) {
+#pragma GCC unroll 4
+  for (int width = 1; width < LANES; width *= 2) {
+    Float next[LANES];
+#pragma GCC unroll 8
+    for (int i = 0; i < LANES / 2; i++) zip(rows[i], rows[i + LANES / 2], next[2 * i], next[2 * i + 1]);
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) rows[i] = next[i];
+  }
+}
+
+/** A whole vector, or the first `count` lanes of one: what `forLanes` hands to its body. */
+struct Whole {};
+struct Part {
+  int64_t count;
+};
+INLINE Float load(const float* p, Whole) { return load(p); }
+INLINE Float load(const float* p, Part part) { return load(p, part.count); }
+INLINE Float loadOr(const float* p, Whole, float) { return load(p); }
+INLINE Float loadOr(const float* p, Part part, float rest) { return loadOr(p, part.count, rest); }
+INLINE void store(float* p, Float x, Whole) { store(p, x); }
+INLINE void store(float* p, Float x, Part part) { store(p, x, part.count); }
+
+/** For a body of `forLanes`: `[&](int64_t i, auto part) ALWAYS { store(out + i, load(x + i, part), part); }`. */
+#define ALWAYS __attribute__((always_inline))
+
+/** Calls `body` for the elements 0…size−1, a vector at a time; a last one that is not full is a Part. */
+template <class Body>
+INLINE void forLanes(int64_t size, const Body& body) {
+  int64_t i = 0;
+  for (; i + LANES <= size; i += LANES) body(i, Whole{});
+  if (i < size) body(i, Part{size - i});
 }
 
 /** Bytes that a chunk of memory-bound work touches: some microseconds, ten times what handing it out costs. */

@@ -84,8 +84,6 @@ export interface NativeAddon {
   /** The instruction sets that this machine has of those the addon was built for, best first: 'avx512', 'avx2', 'baseline'. */
   readonly instructionSets: readonly string[];
   readonly compiler: string;
-  /** Bytes of memory that the machine has. */
-  readonly memoryBytes: number;
   /** A backend's threads and its arguments, which `run` reads. Throws where threads do not start. */
   create(threads: number, instructionSet: string, args: Float64Array): NativePool;
 }
@@ -96,8 +94,8 @@ export interface NativePool {
   quantizedBytes(rows: number, columns: number, bits: number): number;
   /** The address of zero-filled memory on a cache line, or 0 where there is none. */
   allocate(bytes: number): number;
-  /** `bytes` as they were allocated. */
-  release(address: number, bytes: number): void;
+  /** Throws where nothing lives at the address. */
+  release(address: number): void;
   write(address: number, data: Float32Array | Int32Array): void;
   read(address: number, into: Float32Array | Int32Array): void;
   /** Ends the threads. Nothing else may be called afterwards, but `release`. */

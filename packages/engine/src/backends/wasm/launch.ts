@@ -1,13 +1,5 @@
 /** What the launching files share: argument types and how work is cut into chunks. */
-import type { Backend } from '../../backend.ts';
-import type { Tensor } from '../../tensor.ts';
-
-type Operation = {
-  [Name in keyof Backend]: Backend[Name] extends (args: infer A extends object) => void ? (A extends Tensor ? never : Name) : never;
-}[keyof Backend];
-
-/** The arguments of an operation of `Backend`. */
-export type Args<Name extends Operation> = Parameters<Backend[Name]>[0];
+export type { Args } from '../arguments.ts';
 
 /**
  * Bytes a chunk of memory-bound work touches. At some 10 GB/s a thread this is several microseconds, some ten times what

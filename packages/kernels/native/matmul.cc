@@ -1,0 +1,312 @@
+/**
+ * The f32 matrix product: out (M, N) = op(a) (M, K) · op(b) (K, N), in the manner of Goto and van de Geijn (2008).
+ *
+ * Registers hold a block of ROWS × COLUMNS of out while k passes. Both operands are packed for that: `a` in panels of up to ROWS
+ * rows, `b` in panels of COLUMNS columns, each with k as its outer order, so that a block reads two streams. K is cut into parts
+ * of `depth`, which are summed in registers, in order, and then added to out, in order: an element's bits depend on its row of
+ * `a`, its column of `b` and K, and on nothing else: not on M, not on the tiles, not on the threads.
+ *
+ * Two ways to cut the work. Few rows: `a` is packed once, and each chunk packs the columns of `b` it uses, which nobody else does.
+ * Many rows: `b` is packed once, and each chunk, a tile of out, packs its rows of `a` into its second-level cache.
+ */
+#include "kernels.h"
+#include "simd.h"
+
+namespace parley {
+namespace PARLEY_ISA {
+
+namespace {
+
+/** The register block: ROWS · VECTORS sums, VECTORS of b and one of a fit into the registers. */
+#if defined(__AVX512F__)
+constexpr int64_t ROWS = 14, VECTORS = 2;
+#elif defined(__AVX2__)
+constexpr int64_t ROWS = 6, VECTORS = 2;
+#elif defined(__aarch64__)
+constexpr int64_t ROWS = 8, VECTORS = 3;
+#else
+constexpr int64_t ROWS = 4, VECTORS = 3;
+#endif
+constexpr int64_t COLUMNS = VECTORS * LANES;
+
+/** Most of k summed in registers at a time: panels of `a` then stay in the first-level cache. */
+constexpr int64_t LARGEST_DEPTH = 384;
+/** A tile's rows of `a`, 215 KB, and its part of out, 430 KB, stay in a second-level cache of 1 MB and more. */
+constexpr int64_t LARGEST_TILE_ROWS = 140, LARGEST_TILE_COLUMNS = 768;
+/** Up to so many rows are "few". */
+constexpr int64_t FEW_ROWS = 140;
+/** What keeps threads evenly busy where one of them is slowed down. */
+constexpr int64_t CHUNKS_PER_THREAD = 8;
+
+/** `extent` cut into as few parts of at most `largest` as there can be, of much the same size. */
+struct Parts {
+  int64_t extent, count;
+  INLINE_MEMBER int64_t start(int64_t part) const { return extent * part / count; }
+  INLINE_MEMBER int64_t size(int64_t part) const { return start(part + 1) - start(part); }
+};
+INLINE Parts evenParts(int64_t extent, int64_t largest) { return {extent, most(1, ceilDiv(extent, largest))}; }
+
+struct Matrix {
+  const float* data;
+  /** Elements from one row as stored to the next. */
+  int64_t stride;
+  bool transposed;
+};
+
+/** Rows of one panel of `a`, packed: [k][rows]. `first`, `rows`: of the panel; `k`, `depth`: the part of k. */
+INLINE void packRows(const Matrix& a, int64_t first, int64_t rows, int64_t k, int64_t depth, float* to) {
+  if (a.transposed) {
+    const float* from = a.data + k * a.stride + first;
+    for (int64_t i = 0; i < depth; i++, from += a.stride, to += rows) {
+      for (int64_t r = 0; r < rows; r += LANES) {
+        const int64_t count = least(LANES, rows - r);
+        store(to + r, load(from + r, count), count);
+      }
+    }
+    return;
+  }
+  for (int64_t r = 0; r < rows; r += LANES) {
+    const int64_t count = least(LANES, rows - r);
+    const float* const from = a.data + (first + r) * a.stride + k;
+    for (int64_t i = 0; i < depth; i += LANES) {
+      const int64_t width = least(LANES, depth - i);
+      Float block[LANES];
+#pragma GCC unroll 16
+      for (int64_t j = 0; j < LANES; j++) {
+        if (j >= count) block[j] = splat(0);
+        else block[j] = width == LANES ? load(from + j * a.stride + i) : load(from + j * a.stride + i, width);
+      }
+      transposeLanes(block);
+#pragma GCC unroll 16
+      for (int64_t j = 0; j < LANES; j++) {
+        if (j < width) store(to + (i + j) * rows + r, block[j], count);
+      }
+    }
+  }
+}
+
+/** One panel of COLUMNS columns of `b`, packed: [k][COLUMNS], zeros past the last column. */
+INLINE void packColumns(const Matrix& b, int64_t first, int64_t columns, int64_t k, int64_t depth, float* to) {
+  if (!b.transposed) {
+    const float* from = b.data + k * b.stride + first;
+    if (columns == COLUMNS) {
+      for (int64_t i = 0; i < depth; i++, from += b.stride, to += COLUMNS) {
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < COLUMNS; j += LANES) store(to + j, load(from + j));
+      }
+      return;
+    }
+    for (int64_t i = 0; i < depth; i++, from += b.stride, to += COLUMNS) {
+      for (int64_t j = 0; j < COLUMNS; j += LANES) store(to + j, load(from + j, most(0, least(LANES, columns - j))));
+    }
+    return;
+  }
+  for (int64_t c = 0; c < COLUMNS; c += LANES) {
+    const int64_t count = most(0, least(LANES, columns - c));
+    const float* const from = b.data + (first + c) * b.stride + k;
+    for (int64_t i = 0; i < depth; i += LANES) {
+      const int64_t width = least(LANES, depth - i);
+      Float block[LANES];
+      if (count == LANES && width == LANES) {
+#pragma GCC unroll 16
+        for (int64_t j = 0; j < LANES; j++) block[j] = load(from + j * b.stride + i);
+      } else {
+        for (int64_t j = 0; j < LANES; j++) block[j] = j < count ? load(from + j * b.stride + i, width) : splat(0);
+      }
+      transposeLanes(block);
+      float* const target = to + i * COLUMNS + c;
+      if (width == LANES) {
+#pragma GCC unroll 16
+        for (int64_t j = 0; j < LANES; j++) store(target + j * COLUMNS, block[j]);
+      } else {
+        for (int64_t j = 0; j < width; j++) store(target + j * COLUMNS, block[j]);
+      }
+    }
+  }
+}
+
+/** What becomes of a block's sums. */
+struct Target {
+  float* out;
+  int64_t stride;
+  /** Columns of the block that exist. */
+  int64_t columns;
+  /** Added to, or overwritten (with the bias, if there is one, added). */
+  bool add;
+  const float* bias;
+};
+
+/** a [depth][R] · b [depth][COLUMNS], of which V vectors. */
+template <int64_t R, int64_t V>
+void multiplyBlock(int64_t depth, const float* a, const float* b, const Target& target) {
+  Float sums[R][V];
+#pragma GCC unroll 16
+  for (int64_t r = 0; r < R; r++) {
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < V; j++) sums[r][j] = splat(0);
+  }
+  for (int64_t k = 0; k < depth; k++) {
+    Float columns[V];
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < V; j++) columns[j] = load(b + j * LANES);
+#pragma GCC unroll 16
+    for (int64_t r = 0; r < R; r++) {
+      const Float row = splat(a[r]);
+#pragma GCC unroll 4
+      for (int64_t j = 0; j < V; j++) sums[r][j] = fma(row, columns[j], sums[r][j]);
+    }
+    a += R;
+    b += COLUMNS;
+  }
+  float* out = target.out;
+#pragma GCC unroll 16
+  for (int64_t r = 0; r < R; r++, out += target.stride) {
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < V; j++) {
+      const int64_t count = target.columns - j * LANES;
+      float* const to = out + j * LANES;
+      if (count >= LANES) {
+        if (target.add) store(to, load(to) + sums[r][j]);
+        else store(to, target.bias != nullptr ? sums[r][j] + load(target.bias + j * LANES) : sums[r][j]);
+      } else if (count > 0) {
+        if (target.add) store(to, load(to, count) + sums[r][j], count);
+        else store(to, target.bias != nullptr ? sums[r][j] + load(target.bias + j * LANES, count) : sums[r][j], count);
+      }
+    }
+  }
+}
+
+using Block = void (*)(int64_t depth, const float* a, const float* b, const Target& target);
+template <int64_t V>
+struct Blocks {
+  /** By the number of rows, from 1. */
+  Block ofRows[ROWS + 1];
+  template <int64_t R = 1>
+  constexpr void add() {
+    ofRows[R] = multiplyBlock<R, V>;
+    if constexpr (R < ROWS) add<R + 1>();
+  }
+  constexpr Blocks() : ofRows() { add(); }
+};
+constexpr Blocks<VECTORS> WIDE;
+constexpr Blocks<1> NARROW;
+
+/** One panel of `a` with one of `b`. */
+INLINE void multiplyPanels(int64_t rows, int64_t depth, const float* a, const float* b, const Target& target) {
+  const Block block = target.columns <= LANES ? NARROW.ofRows[rows] : WIDE.ofRows[rows];
+  block(depth, a, b, target);
+}
+
+struct Product {
+  Matrix a, b;
+  float* out;
+  const float* bias;
+  int64_t M, N, K;
+  bool accumulate;
+  Parts depths;
+
+  INLINE_MEMBER Target target(int64_t row, int64_t column, int64_t part) const {
+    return {out + row * N + column, N, least(COLUMNS, N - column), accumulate || part > 0, bias == nullptr ? nullptr : bias + column};
+  }
+};
+
+void fewRows(const Product& p, Pool& pool) {
+  const Parts panels = evenParts(p.M, ROWS);
+  // One row is packed as it is.
+  float* packed = nullptr;
+  const bool direct = p.M == 1 && !p.a.transposed;
+  if (!direct) {
+    packed = reinterpret_cast<float*>(pool.workspace(static_cast<size_t>(p.M * p.K * 4)));
+    if (packed == nullptr) return;
+    parallelFor(pool, p.depths.count, [&](uint32_t part, char*) {
+      const int64_t k = p.depths.start(part), depth = p.depths.size(part);
+      for (int64_t i = 0; i < panels.count; i++) {
+        packRows(p.a, panels.start(i), panels.size(i), k, depth, packed + p.M * k + panels.start(i) * depth);
+      }
+    });
+  }
+  parallelFor(pool, ceilDiv(p.N, COLUMNS), [&](uint32_t chunk, char* scratch) {
+    float* const b = reinterpret_cast<float*>(scratch);
+    const int64_t column = chunk * COLUMNS;
+    for (int64_t part = 0; part < p.depths.count; part++) {
+      const int64_t k = p.depths.start(part), depth = p.depths.size(part);
+      packColumns(p.b, column, least(COLUMNS, p.N - column), k, depth, b);
+      const float* const a = direct ? p.a.data + k : packed + p.M * k;
+      for (int64_t i = 0; i < panels.count; i++) {
+        multiplyPanels(panels.size(i), depth, a + panels.start(i) * depth, b, p.target(panels.start(i), column, part));
+      }
+    }
+  });
+}
+
+/** How out is cut into tiles: parts of the rows, and of the panels of columns. */
+struct Tiling {
+  Parts rows, columns;
+};
+INLINE Tiling tilingOf(int64_t M, int64_t N, int64_t threads) {
+  const int64_t panels = ceilDiv(N, COLUMNS);
+  int64_t tileRows = LARGEST_TILE_ROWS, tilePanels = LARGEST_TILE_COLUMNS / COLUMNS;
+  for (;;) {
+    Tiling tiling = {evenParts(M, tileRows), evenParts(panels, tilePanels)};
+    if (tiling.rows.count * tiling.columns.count >= CHUNKS_PER_THREAD * threads || (tileRows <= ROWS * 3 && tilePanels <= 4)) {
+      // Tiles take much the same time: as many for each thread.
+      if (threads > 1 && tiling.rows.count * tiling.columns.count % threads != 0 && tiling.rows.count > threads) {
+        tiling.rows.count = roundUp(tiling.rows.count, threads);
+      }
+      return tiling;
+    }
+    if (tilePanels > 4 && tilePanels * COLUMNS >= tileRows) tilePanels = (tilePanels + 1) / 2;
+    else tileRows /= 2;
+  }
+}
+
+void manyRows(const Product& p, Pool& pool) {
+  const int64_t panels = ceilDiv(p.N, COLUMNS), width = panels * COLUMNS;
+  float* const packed = reinterpret_cast<float*>(pool.workspace(static_cast<size_t>(width * p.K * 4)));
+  if (packed == nullptr) return;
+  const Parts depths = p.depths;
+  parallelFor(pool, panels * depths.count, [&](uint32_t chunk, char*) {
+    const int64_t part = chunk / panels, panel = chunk % panels;
+    const int64_t k = depths.start(part), depth = depths.size(part), column = panel * COLUMNS;
+    packColumns(p.b, column, least(COLUMNS, p.N - column), k, depth, packed + k * width + column * depth);
+  });
+  const Tiling tiling = tilingOf(p.M, p.N, pool.threads());
+  parallelFor(pool, tiling.rows.count * tiling.columns.count, [&](uint32_t chunk, char* scratch) {
+    float* const a = reinterpret_cast<float*>(scratch);
+    const int64_t tileRow = chunk % tiling.rows.count, tileColumn = chunk / tiling.rows.count;
+    const int64_t firstRow = tiling.rows.start(tileRow);
+    const Parts rows = evenParts(tiling.rows.size(tileRow), ROWS);
+    for (int64_t part = 0; part < depths.count; part++) {
+      const int64_t k = depths.start(part), depth = depths.size(part);
+      for (int64_t i = 0; i < rows.count; i++) {
+        packRows(p.a, firstRow + rows.start(i), rows.size(i), k, depth, a + rows.start(i) * depth);
+      }
+      for (int64_t panel = tiling.columns.start(tileColumn); panel < tiling.columns.start(tileColumn + 1); panel++) {
+        const int64_t column = panel * COLUMNS;
+        const float* const b = packed + k * width + column * depth;
+        for (int64_t i = 0; i < rows.count; i++) {
+          multiplyPanels(rows.size(i), depth, a + rows.start(i) * depth, b, p.target(firstRow + rows.start(i), column, part));
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void matmul(const MatmulArguments& args, Pool& pool) {
+  const int64_t M = args.M, N = args.N, K = args.K;
+  const bool transposeA = args.transposeA != 0, transposeB = args.transposeB != 0;
+  if (M == 0 || N == 0) return;
+  const Product product = {
+      {args.a, transposeA ? M : K, transposeA},
+      {args.b, transposeB ? K : N, transposeB},
+      args.out, args.bias, M, N, K, args.accumulate != 0,
+      evenParts(K, LARGEST_DEPTH),
+  };
+  if (M <= FEW_ROWS) fewRows(product, pool);
+  else manyRows(product, pool);
+}
+
+}  // namespace PARLEY_ISA
+}  // namespace parley
