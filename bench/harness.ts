@@ -5,7 +5,7 @@
 import { cpus } from 'node:os';
 
 export interface BenchOptions {
-  readonly backend: 'auto' | 'wasm' | 'reference';
+  readonly backend: 'auto' | 'native' | 'wasm' | 'reference';
   /** Absent: as many as the backend takes by itself. */
   readonly threads?: number;
   readonly dtype?: 'f32' | 'q8' | 'q4';

@@ -8,7 +8,7 @@ import { number, threads, whole } from './flag-values.ts';
 export interface ModelFlags {
   model: string;
   dtype?: 'f32' | 'q8' | 'q4';
-  backend?: 'auto' | 'wasm' | 'reference';
+  backend?: 'auto' | 'native' | 'wasm' | 'reference';
   threads?: number;
 }
 
@@ -35,7 +35,7 @@ export function addModelFlags(command: Command): Command {
   return command
     .option('--model <name-or-folder>', 'which model', DEFAULT_MODEL)
     .addOption(new Option('--dtype <dtype>', 'hold the weights in 32, 8 or 4 bits (default: f32)').choices(['f32', 'q8', 'q4']))
-    .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'wasm', 'reference']))
+    .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'native', 'wasm', 'reference']))
     .option('--threads <n>', 'threads that compute (default: all cores)', threads);
 }
 

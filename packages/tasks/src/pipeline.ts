@@ -12,7 +12,7 @@ export interface Pipelines {
 export interface PipelineOptions {
   /** What the weights are held in: f32 (Transformers.js's fp32), the default, or 8 or 4 bits a weight. */
   dtype?: 'f32' | 'fp32' | 'q8' | 'q4';
-  backend?: 'auto' | 'wasm' | 'reference';
+  backend?: 'auto' | 'native' | 'wasm' | 'reference';
   /** Threads that compute. Default: as many as the machine has. */
   threads?: number;
   simd?: 'auto' | 'relaxed' | 'plain';
@@ -27,7 +27,7 @@ const TASKS: readonly (keyof Pipelines)[] = ['text-generation'];
 const oneOf = (...allowed: readonly unknown[]) => ({ holds: (value: unknown) => allowed.includes(value), range: allowed.join(', ').replace(/, (\w+)$/, ' or $1') });
 const OPTIONS: Readonly<Record<keyof PipelineOptions, { holds: (value: unknown) => boolean; range: string }>> = {
   dtype: oneOf('f32', 'fp32', 'q8', 'q4'),
-  backend: oneOf('auto', 'wasm', 'reference'),
+  backend: oneOf('auto', 'native', 'wasm', 'reference'),
   threads: { holds: (value) => Number.isSafeInteger(value) && (value as number) >= 1, range: 'a whole number from 1' },
   simd: oneOf('auto', 'relaxed', 'plain'),
   worker: oneOf(true, false),

@@ -1,29 +1,76 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { EngineError } from '../errors.ts';
+import { createNativeBackend } from '../backends/native/create.ts';
+import type { InstructionSet } from '../backends/native/runtime.ts';
 import { createWasmBackend } from '../backends/wasm/create.ts';
 import { hasRelaxedSimd } from '../backends/wasm/features.ts';
-import { createBackend } from './create-backend.ts';
+import { Tensor } from '../tensor.ts';
+import { chooseBackend, createBackend } from './create-backend.ts';
+import { nativeKernels } from './native.ts';
 import { nodePlatform } from './platform.ts';
 
-test('auto is wasm with what the runtime has; each option chooses', async () => {
-  {
-    await using backend = await createBackend();
-    expect(backend.name).toBe('wasm');
-    expect(backend.threads).toBe(nodePlatform.defaultThreads);
-    expect(backend.description).toContain(hasRelaxedSimd() ? 'wasm (relaxed SIMD' : 'wasm (plain SIMD');
-  }
-  await using plain = await createBackend({ backend: 'wasm', simd: 'plain', threads: 3 });
+const { addon, missing } = nativeKernels();
+
+test('auto is native where its kernels are built, otherwise wasm, and says why', async () => {
+  const choice = chooseBackend();
+  await using backend = await createBackend();
+  expect(backend.threads).toBe(nodePlatform.defaultThreads);
+  expect(backend.name).toBe(choice.name);
+  const { PARLEY_BACKEND: named } = process.env;
+  if (named !== undefined && named !== 'auto') expect(choice).toEqual({ name: named, reason: 'PARLEY_BACKEND says so' });
+  else if (addon === undefined) expect(choice).toEqual({ name: 'wasm', reason: `the native kernels cannot be used: ${missing}` });
+  else expect([choice.name, choice.reason]).toEqual(['native', expect.stringContaining(addon.instructionSets[0]!)]);
+});
+
+test('PARLEY_BACKEND says what auto is, and must name a backend', () => {
+  vi.stubEnv('PARLEY_BACKEND', 'wasm');
+  expect(chooseBackend().name).toBe('wasm');
+  expect(chooseBackend({ backend: 'reference' }).name).toBe('reference');
+  vi.stubEnv('PARLEY_BACKEND', 'cuda');
+  expect(() => chooseBackend()).toThrow('the environment variable PARLEY_BACKEND is "cuda": set it to auto, native, wasm, reference');
+  vi.unstubAllEnvs();
+});
+
+test('each option chooses', async () => {
+  await using wasm = await createBackend({ backend: 'wasm' });
+  expect(wasm.description).toContain(hasRelaxedSimd() ? 'wasm (relaxed SIMD' : 'wasm (plain SIMD');
+  await using plain = await createBackend({ simd: 'plain', threads: 3 });
   expect(plain.description).toBe('wasm (plain SIMD, 3 threads)');
   await using reference = await createBackend({ backend: 'reference' });
   expect(reference.name).toBe('reference');
 });
 
+test.skipIf(addon === undefined)('the native backend takes every instruction set of the machine, and threads', async () => {
+  for (const instructionSet of (addon?.instructionSets ?? []) as readonly InstructionSet[]) {
+    await using backend = await createBackend({ backend: 'native', instructionSet, threads: 3 });
+    expect(backend.description).toMatch(/^native \((AVX-512 VNNI|AVX2|baseline), 3 threads\)$/);
+  }
+  await expect(createBackend({ backend: 'native', instructionSet: 'mmx' as 'avx2' })).rejects.toThrow('cannot run the mmx kernels: pass "');
+});
+
+test.skipIf(addon === undefined)('an addon of another build is refused', () => {
+  const old = { ...addon!, fingerprint: 1 };
+  expect(() => createNativeBackend(old, { threads: 1, limitBytes: 1 << 20 })).toThrow('run "npm run build -w @parley/kernels"');
+});
+
+test.skipIf(addon === undefined)('a native backend that is disposed computes no more, and its memory can still be given back', async () => {
+  const backend = await createBackend({ backend: 'native' });
+  const tensor = Tensor.from(backend, Float32Array.of(1, 2, 3));
+  await backend[Symbol.asyncDispose]();
+  expect(() => backend.fill(tensor, 1)).toThrow('this backend has been disposed');
+  expect(() => backend.allocate(8)).toThrow('this backend has been disposed');
+  tensor.dispose();
+  expect(backend.stats().allocations).toBe(0);
+});
+
 test('options that do not go together are errors', async () => {
   await expect(createBackend({ backend: 'reference', threads: 2 })).rejects.toThrow('one thread, not 2');
   await expect(createBackend({ backend: 'reference', simd: 'plain' })).rejects.toThrow(EngineError);
-  await expect(createBackend({ threads: 0 })).rejects.toThrow('threads is 0');
+  for (const backend of ['auto', 'wasm'] as const) await expect(createBackend({ backend, threads: 0 })).rejects.toThrow('threads is 0');
+  await expect(createBackend({ backend: 'native', simd: 'plain' })).rejects.toThrow('simd is for the wasm backend, not for native');
+  await expect(createBackend({ backend: 'wasm', instructionSet: 'avx2' })).rejects.toThrow('instructionSet is for the native backend');
 });
 
 test('kernels that are not built are an error that names the command', async () => {
@@ -42,10 +89,10 @@ test('kernels of another list of operations are refused', async () => {
   await expect(createWasmBackend(old, { simd: 'plain' })).rejects.toThrow(/npm run build -w @parley\/kernels/);
 });
 
-test('a process that does not dispose its backend still ends', async () => {
+test.each(addon === undefined ? ['wasm'] : ['wasm', 'native'])('a process that does not dispose its %s backend still ends', async (name) => {
   const program = `
     import { createBackend } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
-    const backend = await createBackend({ threads: 3 });
+    const backend = await createBackend({ backend: '${name}', threads: 3 });
     console.log(backend.threads);`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module-typescript', '--eval', program], { timeout: 30_000 });
   expect(stdout).toBe('3\n');

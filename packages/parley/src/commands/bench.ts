@@ -22,7 +22,7 @@ export function register(program: Command): void {
     .command('bench')
     .description('measure the engine on this machine; without a name, everything')
     .argument('[name]', 'matmul, matvec, decode, prefill, train or tokenizer')
-    .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'wasm', 'reference']).default('auto'))
+    .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'native', 'wasm', 'reference']).default('auto'))
     .option('--threads <n>', 'threads (default: all cores)', threads)
     .addOption(new Option('--dtype <dtype>', 'weights').choices(['f32', 'q8', 'q4']))
     .addOption(new Option('--simd <kind>', 'which WebAssembly build').choices(['auto', 'relaxed', 'plain']).default('auto'))

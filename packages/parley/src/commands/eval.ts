@@ -19,7 +19,7 @@ interface EvalFlags {
   output?: string;
   json?: boolean;
   dtype?: 'f32' | 'q8' | 'q4';
-  backend?: 'auto' | 'wasm' | 'reference';
+  backend?: 'auto' | 'native' | 'wasm' | 'reference';
   threads?: number;
 }
 
@@ -36,7 +36,7 @@ export function register(program: Command): void {
     .option('--run <folder>', 'the run that trained the model: what it was trained on is then left out (default: the run the model lies in)')
     .option('--output <folder>', 'where report.md, report.html and report.json go (default: reports/MODEL)')
     .addOption(new Option('--dtype <dtype>', 'hold the weights in 32, 8 or 4 bits (default: f32)').choices(['f32', 'q8', 'q4']))
-    .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'wasm', 'reference']))
+    .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'native', 'wasm', 'reference']))
     .option('--threads <n>', 'threads that compute (default: all cores)', threads)
     .option('--json', 'print the report as one JSON object')
     .addHelpText('after', `

@@ -10,7 +10,7 @@ import { catchInterrupts } from '../interrupts.ts';
 
 interface TrainFlags {
   resume?: boolean;
-  backend: 'auto' | 'wasm' | 'reference';
+  backend: 'auto' | 'native' | 'wasm' | 'reference';
   threads?: number;
   maxSteps?: number;
   name?: string;
@@ -30,8 +30,8 @@ export function register(program: Command): void {
     .description('train a model: by a recipe, or on your own texts and chats')
     .argument('<recipe-or-texts>', 'a recipe (.yaml), or a file or folder of .txt, .md and .jsonl to train on')
     .option('--resume', 'go on with a run that was stopped')
-    .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'wasm', 'reference']).default('auto'))
-    .option('--threads <n>', 'threads of the wasm backend (default: one a core)', threads)
+    .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'native', 'wasm', 'reference']).default('auto'))
+    .option('--threads <n>', 'threads that compute (default: all cores)', threads)
     .option('--max-steps <n>', 'make every stage at most this long, to try a recipe out', wholeFromOne)
     .option('--output <folder>', 'where the run is kept (default: what the recipe says, or runs/NAME)')
     .option('--name <name>', 'own texts: what to call the model (default: after the folder)')

@@ -29,7 +29,7 @@ test.each([
 ] as const)(
   'cached attention has the bits of uncached, alone and in a batch: H $H, K $K, D $D, simd $simd',
   async ({ H, K, D, simd }) => {
-    await using backend = await createBackend({ threads: 2, simd });
+    await using backend = await createBackend({ backend: 'wasm', threads: 2, simd });
     const random = new Random(3);
     const T = 150;
     using q = Tensor.from(backend, normal(random, 2 * T * H * D), [2 * T, H, D]);
@@ -51,7 +51,7 @@ test.each([
 test('gradients have the same bits whether a launch is cut by pairs of sequence and head, or by keys and then by rows', async () => {
   const results: Float32Array[][] = [];
   for (const threads of [1, 4]) {
-    await using backend = await createBackend({ threads });
+    await using backend = await createBackend({ backend: 'wasm', threads });
     const random = new Random(5);
     const [T, H, K, D] = [131, 4, 2, 24];
     using q = Tensor.from(backend, normal(random, T * H * D), [T, H, D]);
@@ -73,7 +73,7 @@ test('gradients have the same bits whether a launch is cut by pairs of sequence 
 });
 
 test('heads that would not fit the scratch memory are refused', async () => {
-  await using backend = await createBackend({ threads: 1 });
+  await using backend = await createBackend({ backend: 'wasm', threads: 1 });
   using q = Tensor.allocate(backend, [1, 1, 1025]);
   using sequences = Tensor.from(backend, Int32Array.of(0, 1, 0, 1), [1, 4]);
   const args = { q, k: q, v: q, sequences, maxQueryLength: 1, causal: true, scale: 1 };

@@ -37,7 +37,7 @@ test('tiles cover every output once, fit the scratch memory of 2 MiB, and leave 
 });
 
 test.each(['auto', 'plain'] as const)('a row of a product has the same bits alone, among others, and in any place: simd %s', async (simd) => {
-  await using backend = await createBackend({ threads: 2, simd });
+  await using backend = await createBackend({ backend: 'wasm', threads: 2, simd });
   const random = new Random(7);
   const normal = (length: number): Float32Array => Float32Array.from({ length }, () => random.normal());
   for (const [N, K] of [[24, 40], [77, 1100], [384, 384]] as const) {
@@ -60,7 +60,7 @@ test.each(['auto', 'plain'] as const)('a row of a product has the same bits alon
 });
 
 test('a product over no k is the bias, or zero, or what was there', async () => {
-  await using backend = await createBackend({ threads: 1 });
+  await using backend = await createBackend({ backend: 'wasm', threads: 1 });
   using a = Tensor.allocate(backend, [3, 0]);
   using b = Tensor.allocate(backend, [2, 0]);
   using bias = Tensor.from(backend, Float32Array.of(5, 7));
