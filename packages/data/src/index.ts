@@ -11,6 +11,7 @@ export {
 } from './loader.ts';
 export { readLines } from './lines.ts';
 export { type Manifest, type ManifestSource, readManifest, type Split, splitBase } from './manifest.ts';
+export { keyOf, permute } from './permutation.ts';
 export { type LongConversations, type PieceReport, Pieces } from './pieces.ts';
 export { encodeDocument, isHeldOut, prepare, type PrepareOptions, type PrepareProgress, tokenizerDigest } from './prepare.ts';
 export { type FieldValue, findFiles, isWanted, readDocuments, type ReadOptions, toDocument } from './readers.ts';

@@ -1,6 +1,7 @@
 /** README.md of a model: what it was trained on, how long, what came out. Only what the run itself knows. */
 import type { Manifest, ManifestSource } from '@parley/data';
 import { parameterCount, type Transformer } from '@parley/model';
+import { endsInAdapter, loraOptions, recipeLora } from './adapter.ts';
 import type { StageSummary } from './checkpoint.ts';
 import type { Derived } from './dial.ts';
 import type { Recipe } from './recipe.ts';
@@ -22,7 +23,7 @@ export function modelCard({ model, recipe, manifest, results, derived, backend }
   return `---
 library_name: parley
 pipeline_tag: text-generation
-${recipe.licence === undefined ? '' : `license: ${recipe.licence}\n`}---
+${baseText(recipe)}${recipe.licence === undefined ? '' : `license: ${recipe.licence}\n`}---
 
 # ${recipe.title ?? recipe.name}
 
@@ -35,7 +36,7 @@ ${recipe.description ?? 'A language model trained with Parley.'}
 | vocabulary | ${number(config.vocabSize)} tokens, byte-level BPE |
 | context | ${number(config.contextLength)} tokens |
 | weights | ${recipe.export.dtype} |
-
+${adapterRow(recipe)}
 ## Training
 
 | stage | steps | tokens | context | held-out loss | held-out bits per byte |
@@ -54,6 +55,20 @@ ${manifest.sources.filter(({ name }) => used.has(name)).map((source) => sourceRo
 
 ${manifest.sources.filter(({ attribution }) => attribution !== undefined).map(({ name, attribution }) => `- ${name}: ${attribution}`).join('\n')}
 `;
+}
+
+/** Hugging Face's name for what an adapter stands beside, where it is a name. */
+function baseText(recipe: Recipe): string {
+  const from = typeof recipe.model === 'object' ? recipe.model.from : undefined;
+  return from === undefined || /^[./]/.test(from) ? '' : `base_model: ${from}\n`;
+}
+
+function adapterRow(recipe: Recipe): string {
+  const lora = recipeLora(recipe);
+  if (lora === undefined) return '';
+  const { rank, alpha, dropout, targets } = loraOptions(lora);
+  const what = endsInAdapter(recipe) ? 'these files are the adapter alone' : 'added to the weights';
+  return `| adapter | LoRA of rank ${rank}, alpha ${alpha}, dropout ${dropout}, on ${targets?.join(', ') ?? 'all linear layers'}: ${what} |\n`;
 }
 
 function skippedText(results: readonly StageSummary[]): string {

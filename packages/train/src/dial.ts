@@ -156,6 +156,10 @@ export interface StageFacts {
   readonly openStages: number;
 }
 
+/** An adapter's matrices are small and begin at zero: they take larger steps than whole ones. */
+const LORA_FACTOR = 10;
+const LORA_HIGHEST = 2e-3;
+
 /** Fills in what a stage leaves open. */
 export function deriveStage(stage: RecipeStage, facts: StageFacts): { stage: CompleteStage; derived: Derivation[] } {
   const derived: Derivation[] = [];
@@ -169,14 +173,17 @@ export function deriveStage(stage: RecipeStage, facts: StageFacts): { stage: Com
   const context = stage.context ?? facts.model.contextLength;
   const batch = stage.batch_tokens ?? derive('batch_tokens', roundBatch(length.tokens, { context, micro: stage.micro_batch_tokens }),
     `0.58 · D^0.571 for D = ${amount(length.tokens)} tokens (Li et al., 2025), down to a power of two and at least two contexts`);
-  const optimizer = stage.optimizer ?? (stage.learning_rate === undefined && stage.kind === 'pretrain'
+  const optimizer = stage.optimizer ?? (stage.learning_rate === undefined && stage.kind === 'pretrain' && stage.lora === undefined
     ? derive('optimizer', PRETRAIN_OPTIMIZER, 'it came further in equal time on small models (docs/decisions.md)')
     : 'adamw');
   const { hiddenSize } = facts.model;
   const peak = Math.min(PEAK.highest, PEAK.rate * (PEAK.width / hiddenSize) * Math.sqrt(batch / PEAK.batch));
   const rule = `${PEAK.rate} at width ${PEAK.width} and ${PEAK.batch} tokens a step, measured; ∝ 1/width (Yang et al., 2022) and √batch (Malladi et al., 2022), ` +
     `at most ${PEAK.highest}`;
-  const learningRate = stage.learning_rate ?? (stage.kind === 'pretrain'
+  const learningRate = stage.learning_rate ?? (stage.lora !== undefined
+    ? derive('learning_rate', round(Math.min(LORA_HIGHEST, peak * FINETUNE_SHARE * LORA_FACTOR)),
+      `${LORA_FACTOR} times what training all weights would take (Schulman et al., 2025), at most ${LORA_HIGHEST}: ${rule}`)
+    : stage.kind === 'pretrain'
     ? derive('learning_rate', round(peak), rule)
     : derive('learning_rate', round(peak * FINETUNE_SHARE), `a sixth of the pre-training rate, so that what is known stays: ${rule}`));
   const warmup = stage.warmup ?? derive('warmup', WARMUP_SHARE, 'a share of the steps, in which the moments fill and the first large gradients pass');

@@ -2,10 +2,11 @@
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Manifest } from '@parley/data';
-import type { GenerationConfig, Transformer } from '@parley/model';
-import { saveModel } from '@parley/model/node';
+import type { GenerationConfig, LoraAdapter, Transformer } from '@parley/model';
+import { loadModel, saveAdapter, saveModel } from '@parley/model/node';
 import type { Tokenizer } from '@parley/tokenizer';
 import { saveTokenizer } from '@parley/tokenizer/node';
+import { baseDType, endsInAdapter } from './adapter.ts';
 import { modelCard } from './card.ts';
 import type { StageSummary } from './checkpoint.ts';
 import { TrainError } from './errors.ts';
@@ -14,6 +15,10 @@ import type { Derived } from './dial.ts';
 
 export interface ExportOptions {
   readonly model: Transformer;
+  /** What LoRA stages have trained: written in place of the model, or, where the recipe merges, into its weights. */
+  readonly adapter?: LoraAdapter | null | undefined;
+  /** The folder of the model it stands beside. */
+  readonly base?: string | null | undefined;
   readonly tokenizer: Tokenizer;
   readonly recipe: Recipe;
   readonly manifest: Manifest;
@@ -31,7 +36,7 @@ export async function refuseForeignTarget(target: string): Promise<void> {
     if (error.code === 'ENOENT') return [];
     throw new TrainError(`the model cannot be written to ${target}: choose another folder`, { cause: error });
   });
-  if (names.length === 0 || (names.includes('config.json') && names.some((name) => name.endsWith('.safetensors')))) return;
+  if (names.length === 0 || (['config.json', 'adapter_config.json'].some((config) => names.includes(config)) && names.some((name) => name.endsWith('.safetensors')))) return;
   throw new TrainError(`${target} holds ${names[0]} and is no model, and the model would replace the whole folder: choose another`);
 }
 
@@ -42,8 +47,13 @@ export async function exportModel(options: ExportOptions): Promise<void> {
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
   try {
-    await saveModel(model, work, { dtype: recipe.export.dtype, generation: generationConfig(options) });
-    await saveTokenizer(tokenizer, work);
+    if (options.adapter && endsInAdapter(recipe)) {
+      const baseModel = typeof recipe.model === 'object' ? (recipe.model.from ?? null) : null;
+      await saveAdapter(options.adapter, work, { config: model.config, baseModel, dtype: recipe.export.dtype });
+    } else {
+      await saveMerged(options, work);
+      await saveTokenizer(tokenizer, work);
+    }
     await writeFile(join(work, 'README.md'), modelCard(options));
     await mkdir(dirname(target), { recursive: true });
     await rm(target, { recursive: true, force: true });
@@ -51,6 +61,22 @@ export async function exportModel(options: ExportOptions): Promise<void> {
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** The model with what its adapter adds in its weights. A base that was held in fewer bits is read again as it was. */
+async function saveMerged(options: ExportOptions, folder: string): Promise<void> {
+  const { model, adapter, base, recipe } = options;
+  const save = (whole: Transformer): Promise<void> =>
+    saveModel(whole, folder, { dtype: recipe.export.dtype, generation: generationConfig(options) });
+  if (!adapter) return save(model);
+  model.setAdapters([]);
+  if (baseDType(recipe) === 'f32') {
+    model.mergeAdapter({ adapter });
+    return save(model);
+  }
+  using whole = await loadModel(base ?? '', { backend: model.backend, dtype: 'f32' });
+  whole.mergeAdapter({ adapter });
+  await save(whole);
 }
 
 /** Ends at the end of a turn or a document; the recipe's own settings go over the defaults. */

@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import { nearestName } from '@parley/model';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { crossCheckLora } from './adapter.ts';
 import { RecipeError } from './errors.ts';
 
 /** `model.size` is layers up to here, and weights from there. */
@@ -99,6 +100,19 @@ const mixture = z.array(z.strictObject({
   epochs: z.number().positive().optional(),
 })).min(1);
 
+/** Train an adapter beside the frozen weights (adapter.ts). */
+const lora = z.strictObject({
+  rank: whole.default(8),
+  /** Default: twice the rank. */
+  alpha: z.number().positive().optional(),
+  dropout: z.number().min(0).lt(1).default(0),
+  /** Linear layers by the last parts of their names. Default: all of attention and MLP. */
+  targets: strings.optional(),
+  rank_stabilized: z.boolean().default(false),
+  /** How the frozen weights are held. */
+  base_dtype: z.enum(['f32', 'q8', 'q4']).default('f32'),
+});
+
 const stage = z.strictObject({
   name,
   kind: z.enum(['pretrain', 'finetune']),
@@ -137,6 +151,7 @@ const stage = z.strictObject({
   label_smoothing: z.number().min(0).lt(1).optional(),
   /** Steps whose loss or gradient norm is so many spreads above the usual are left out; false: only those that are no number. */
   skip_spikes: z.union([z.literal(false), z.number().positive()]).optional(),
+  lora: lora.optional(),
   eval_every: whole.default(200),
   eval_tokens: whole.default(32_768),
   sample_every: whole.optional(),
@@ -168,6 +183,8 @@ const recipe = z.strictObject({
     path: z.string().optional(),
     dtype: z.enum(['f32', 'f16', 'bf16']).default('bf16'),
     generation: z.record(z.string(), z.union([z.number(), z.boolean()])).optional(),
+    /** Of runs with LoRA: write a model with the adapter in its weights, not the adapter. */
+    merge: z.boolean().default(false),
   }).prefault({}),
 });
 
@@ -267,7 +284,7 @@ const article = (type: string): string => (/^[aeiou]/.test(type) ? `an ${type}` 
 const FIELDS = {
   recipe: Object.keys(recipe.shape), sources: Object.keys(source.shape), stages: Object.keys(stage.shape), model: Object.keys(modelFields.shape),
   data: ['held_out', 'deduplicate', 'clean', 'sources'], tokenizer: ['path', 'vocab_size', 'pattern', 'sample_bytes'],
-  export: ['path', 'dtype', 'generation'], mixture: ['source', 'weight', 'epochs'],
+  lora: Object.keys(lora.shape), export: ['path', 'dtype', 'generation', 'merge'], mixture: ['source', 'weight', 'epochs'],
 };
 
 /** ` (did you mean "steps"?)` for a field that is nearly one we know. */
@@ -305,7 +322,7 @@ function crossCheck(value: Recipe): string[] {
   }
   const names = value.stages.map((entry) => entry.name);
   if (new Set(names).size !== names.length) problems.push(`two stages have the same name (${names.join(', ')}): give each its own`);
-  problems.push(...crossCheckModel(value.model));
+  problems.push(...crossCheckModel(value.model), ...crossCheckLora(value));
   const from = typeof value.model === 'object' ? value.model.from : undefined;
   if (from === undefined && value.tokenizer === undefined) problems.push('tokenizer is missing: give it a vocab_size, or a path');
   if (from !== undefined && value.tokenizer !== undefined) problems.push('model.from brings its own tokenizer: leave tokenizer out');

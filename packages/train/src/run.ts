@@ -1,7 +1,7 @@
 /**
  * A recipe from its first line to a model folder:
  *
- *   tokenizer → shards → model → each stage (train, measure, checkpoint) → model folder, card, loss curve
+ *   tokenizer → shards → model → each stage (train, measure, checkpoint, report) → model folder, card, loss curve
  *
  * Everything goes to the run's folder. Each part is kept when it is there already and belongs to the same recipe, which is
  * what resuming is.
@@ -12,9 +12,10 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { type Backend, Random } from '@parley/engine';
 import { Loader, type Manifest, type ManifestSource, prepare, ShardReader, type Split, splitBase } from '@parley/data';
-import { parameterCount, Transformer } from '@parley/model';
+import { type LoraAdapter, parameterCount, Transformer } from '@parley/model';
 import { loadModel, resolveModel, writeAtomic } from '@parley/model/node';
 import type { Tokenizer } from '@parley/tokenizer';
+import { baseDType, beginStage, endsInAdapter, recipeAdapter, type TrainedParameters } from './adapter.ts';
 import { type Checkpoint, listCheckpoints, type StageSummary } from './checkpoint.ts';
 import { type CompleteStage, type Derivation, type Derived, deriveStage } from './dial.ts';
 import { CheckpointError, TrainError } from './errors.ts';
@@ -26,6 +27,7 @@ import { MetricsFile, readMetrics } from './metrics.ts';
 import { Peak } from './peak.ts';
 import { microRows, modelShape, optimizerSettings, planStage, sourceSpecs, stageLoss, stageMixture } from './plan.ts';
 import type { Recipe, RecipeStage } from './recipe.ts';
+import { reported } from './report-writer.ts';
 import { measureStepSeconds, type Sampler, type StagePlan, type StageResult, trainStage } from './stage.ts';
 import { prepareTokenizer, tokenByteLengths } from './vocabulary.ts';
 
@@ -60,6 +62,8 @@ export interface RunResult {
   readonly runFolder: string;
   /** Null when aborted. */
   readonly modelFolder: string | null;
+  /** Where `modelFolder` is that of an adapter: the model it stands beside. */
+  readonly adapterOf?: string;
   readonly stages: readonly StageSummary[];
 }
 
@@ -82,6 +86,10 @@ export interface OpenRun extends Disposable {
   readonly manifest: Manifest;
   /** With its first weights, not the checkpoint's. */
   readonly model: Transformer;
+  /** What its LoRA stages train. */
+  readonly adapter: LoraAdapter | null;
+  /** The folder of the model it starts from. */
+  readonly base: string | null;
   /** The recipe's, with nothing left open. */
   readonly stages: readonly CompleteStage[];
   readonly derived: Derived;
@@ -95,7 +103,7 @@ export async function openRun(options: RunOptions): Promise<OpenRun> {
   const checkpointFolder = join(output, 'checkpoints');
   // A trial run does not take a finished model's place.
   const trial = options.maxSteps !== undefined || recipe.export.path === undefined;
-  const modelFolder = trial ? join(output, 'model') : resolve(folder, recipe.export.path ?? '');
+  const modelFolder = trial ? join(output, endsInAdapter(recipe) ? 'adapter' : 'model') : resolve(folder, recipe.export.path ?? '');
   await mkdir(output, { recursive: true });
   await refuseForeignFolder(output);
   await refuseForeignTarget(modelFolder);
@@ -125,16 +133,18 @@ export async function openRun(options: RunOptions): Promise<OpenRun> {
 
   const shape = base === null ? modelShape(recipe, tokenizer.vocabSize) : null;
   const model = open.use(shape === null
-    ? await loadModel(base ?? '', { backend, dtype: 'f32' })
+    ? await loadModel(base ?? '', { backend, dtype: baseDType(recipe) })
     : Transformer.initialize(backend, shape.config, new Random(recipe.seed)));
   if (model.config.vocabSize < tokenizer.vocabSize) {
     throw new TrainError(`the tokenizer has ${tokenizer.vocabSize} tokens, the model ${model.config.vocabSize}: they do not belong together`);
   }
   const { stages, derived } = await settle({ recipe, output, hash, manifest: prepared.manifest, model, shape: shape?.derived ?? [] });
   if (derived.model.length > 0) onEvent({ type: 'derived', of: 'model', derived: derived.model });
+  const adapter = recipeAdapter(recipe, model);
+  if (adapter !== null) open.use(adapter);
   const kept = open.move();
   return {
-    output, hash, checkpointFolder, modelFolder, latest, tokenizer, dataFolder, manifest: prepared.manifest, model, stages, derived,
+    output, hash, checkpointFolder, modelFolder, latest, tokenizer, dataFolder, manifest: prepared.manifest, model, adapter, base, stages, derived,
     [Symbol.dispose]: () => kept.dispose(),
   };
 }
@@ -173,8 +183,18 @@ async function settle(args: {
  * aborted before the first step, its reason.
  */
 export async function run(options: RunOptions): Promise<RunResult> {
-  const { recipe, backend, signal, onEvent = () => {} } = options;
   using opened = await openRun(options);
+  return await reported(opened, options, { engine: options.backend.description, work: (onEvent) => trainStages(opened, { ...options, onEvent }) });
+}
+
+/** The same without writing a report: to finish what somebody else has trained and reported. */
+export async function runUnreported(options: RunOptions): Promise<RunResult> {
+  using opened = await openRun(options);
+  return await trainStages(opened, options);
+}
+
+async function trainStages(opened: OpenRun, options: RunOptions): Promise<RunResult> {
+  const { recipe, backend, signal, onEvent = () => {} } = options;
   const { output, hash, checkpointFolder, modelFolder, latest, tokenizer, dataFolder, manifest, model, derived } = opened;
   const tokenBytes = tokenByteLengths(tokenizer);
   const metrics = new MetricsFile(join(output, 'metrics.jsonl'));
@@ -196,10 +216,11 @@ export async function run(options: RunOptions): Promise<RunResult> {
       continue;
     }
     const from = latest?.state.stage === index ? latest : undefined;
+    const parameters = beginStage(model, opened.adapter, { recipe, index });
     using data = openStage(dataFolder, manifest, stage, { recipe, index, contextLength: stage.context ?? model.config.contextLength });
     const open = derived.stages[stage.name] ?? [];
     if (open.length > 0) onEvent({ type: 'derived', of: stage.name, derived: open });
-    const measured = new StepMeasurement(stage, model, data.loader);
+    const measured = new StepMeasurement(stage, model, { loader: data.loader, parameters });
     const plan = planStage({
       recipe, stage, index, model: model.config, mixtureTokens: data.epochTokens, maxSteps: options.maxSteps,
       steps: await stageSteps(stage, { output, hash, from, data, measured }),
@@ -219,7 +240,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
       });
     }
     const result: StageResult = await trainStage({
-      plan, model, loader: data.loader, heldOut: data.heldOut, tokenBytes, turnStart: manifest.turnStart, padding: manifest.padding,
+      plan, model, parameters, loader: data.loader, heldOut: data.heldOut, tokenBytes, turnStart: manifest.turnStart, padding: manifest.padding,
       checkpoints: { folder: checkpointFolder, recipe: hash, data: manifest.key, engine }, results, from, peak,
       seed: stageSeed(recipe, stage, index), sample: options.sample?.(tokenizer), onEvent, signal,
       record: (line) => {
@@ -237,10 +258,10 @@ export async function run(options: RunOptions): Promise<RunResult> {
   }
   await writeLossCurve(output, recipe);
   await exportModel({
-    model, tokenizer, recipe, manifest, results, derived, target: modelFolder, backend: trained ? engine : (before ?? engine),
+    model, adapter: opened.adapter, base: opened.base, tokenizer, recipe, manifest, results, derived, target: modelFolder, backend: trained ? engine : (before ?? engine),
   });
   onEvent({ type: 'export', folder: modelFolder });
-  return { ended: 'finished', runFolder: output, modelFolder, stages: results };
+  return { ended: 'finished', runFolder: output, modelFolder, ...(endsInAdapter(recipe) && { adapterOf: opened.base ?? '' }), stages: results };
 }
 
 /** Everything in a recipe that decides the bits of its checkpoints. What is only printed, measured or exported is left out. */
@@ -342,10 +363,12 @@ class StepMeasurement {
   readonly #measure: () => Promise<number>;
   #seconds: Promise<number> | null = null;
 
-  constructor(stage: CompleteStage, model: Transformer, loader: Loader) {
+  constructor(stage: CompleteStage, model: Transformer, { loader, parameters }: { loader: Loader; parameters: TrainedParameters }) {
     this.#measure = async () => {
       const before = loader.place;
-      const seconds = await measureStepSeconds(model, loader, { accumulate: stage.batch_tokens / microRows(stage), optimizer: optimizerSettings(stage) });
+      const seconds = await measureStepSeconds(model, loader, {
+        accumulate: stage.batch_tokens / microRows(stage), optimizer: optimizerSettings(stage), trained: parameters.trained,
+      });
       loader.seek(before);
       return seconds;
     };

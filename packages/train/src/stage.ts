@@ -1,8 +1,9 @@
 /** One stage of training: batches in, gradients, updates, measurements and checkpoints out. The loop itself. */
 import { setImmediate } from 'node:timers/promises';
-import { Arena, Tape } from '@parley/engine';
-import { IGNORED, type Loader, type LongConversations, type MicroBatch, type ShardReader } from '@parley/data';
+import { Arena, Random, Tape } from '@parley/engine';
+import { IGNORED, keyOf, type Loader, type LongConversations, type MicroBatch, type ShardReader } from '@parley/data';
 import type { Transformer } from '@parley/model';
+import type { TrainedParameters } from './adapter.ts';
 import { type Checkpoint, pruneCheckpoints, restore, saveCheckpoint, type StageSummary } from './checkpoint.ts';
 import { DivergenceError } from './errors.ts';
 import { evaluate } from './evaluate.ts';
@@ -51,6 +52,8 @@ export type Sampler = (model: Transformer, prompts: readonly SamplePrompt[], see
 export interface StageOptions {
   readonly plan: StagePlan;
   readonly model: Transformer;
+  /** Default: all of the model's. */
+  readonly parameters?: TrainedParameters | undefined;
   readonly loader: Loader;
   readonly heldOut: readonly { readonly name: string; readonly shards: ShardReader; readonly weight: number }[];
   readonly tokenBytes: Uint16Array;
@@ -82,8 +85,9 @@ export interface StageResult {
 export async function trainStage(options: StageOptions): Promise<StageResult> {
   const { plan, model, loader, onEvent, record, signal } = options;
   const { backend } = model;
+  const { trained, kept } = options.parameters ?? { trained: model.parameters, kept: model.parameters };
   using arena = new Arena(backend);
-  using optimizer = new Optimizer(model, plan.optimizer);
+  using optimizer = new Optimizer({ backend, parameters: trained }, plan.optimizer);
   const steps = plan.schedule.steps;
   const threshold = plan.spikeThreshold ?? Infinity;
   let guard = new SpikeGuard(threshold);
@@ -93,7 +97,7 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
   let checkpointed = -1;
   if (options.from !== undefined) {
     const { state } = options.from;
-    await restore(options.from, { weights: model.parameters, moments: optimizer.moments });
+    await restore(options.from, { weights: kept, moments: optimizer.moments });
     loader.seek(state.loader);
     ({ step, tokens } = state);
     guard = new SpikeGuard(threshold, state.guard);
@@ -115,7 +119,7 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
         guard: guard.state,
         results: [...options.results, summarize(options, { step, tokens, heldOut, skipped: guard.skipped })],
       },
-      { weights: model.parameters, moments: optimizer.moments },
+      { weights: kept, moments: optimizer.moments },
     );
     await pruneCheckpoints(options.checkpoints.folder, plan.keepCheckpoints);
     checkpointed = step;
@@ -133,8 +137,10 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
     const batches = Array.from({ length: plan.accumulate }, () => loader.next());
     const targets = Math.max(1, batches.reduce((sum, batch) => sum + batch.targetCount, 0));
     let nats = 0;
-    for (const batch of batches) {
-      nats += await accumulateGradient(model, arena, { batch, scale: 1 / targets, losses, objective: plan.objective });
+    for (const [index, batch] of batches.entries()) {
+      // Dropout's chance is a function of the place, so that resuming needs no more of it.
+      const random = new Random(keyOf(options.seed, plan.index, step, index));
+      nats += await accumulateGradient(model, arena, { batch, scale: 1 / targets, losses, objective: plan.objective, random });
     }
     arena.reset();
     const loss = nats / targets;
@@ -206,12 +212,12 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
  * `losses` is room for as many values as the batch has rows.
  */
 export async function accumulateGradient(
-  model: Transformer, arena: Arena, args: { batch: MicroBatch; scale: number; losses: Float32Array; objective?: Objective },
+  model: Transformer, arena: Arena, args: { batch: MicroBatch; scale: number; losses: Float32Array; objective?: Objective; random?: Random },
 ): Promise<number> {
-  const { batch, scale, objective } = args;
+  const { batch, scale, objective, random } = args;
   arena.reset();
   const tape = new Tape();
-  const ctx = { arena, tape };
+  const ctx = { arena, tape, ...(random && { random }) };
   const rows = batch.tokens.length;
   let losses: Float32Array;
   if (batch.targetCount > 0 && batch.targetCount < 0.9 * rows) {
@@ -238,10 +244,10 @@ export async function accumulateGradient(
  * update has the learning rate 0, the gradients are dropped, and the loader is the caller's to put back.
  */
 export async function measureStepSeconds(
-  model: Transformer, loader: Loader, args: { accumulate: number; optimizer: OptimizerSettings },
+  model: Transformer, loader: Loader, args: { accumulate: number; optimizer: OptimizerSettings; trained?: TrainedParameters['trained'] },
 ): Promise<number> {
   using arena = new Arena(model.backend);
-  using optimizer = new Optimizer(model, args.optimizer);
+  using optimizer = new Optimizer({ backend: model.backend, parameters: args.trained ?? model.parameters }, args.optimizer);
   let micro = Infinity;
   for (let i = 0; i < 4; i++) {
     const batch = loader.next();
@@ -250,7 +256,9 @@ export async function measureStepSeconds(
     if (i > 0) micro = Math.min(micro, performance.now() - started);
   }
   const started = performance.now();
-  await optimizer.update(0, await optimizer.gradientNorm());
+  const norm = await optimizer.gradientNorm();
+  if (Number.isFinite(norm)) await optimizer.update(0, norm);
+  else optimizer.skip();
   const update = performance.now() - started;
   // Batches differ, and so does what else the machine does.
   return ((micro * args.accumulate + update) / 1000) * 1.05;

@@ -19,13 +19,15 @@ import { IGNORED, type Loader, splitBase } from '@parley/data';
 import { parameterCount, parameterSpecs } from '@parley/model';
 import { writeAtomic } from '@parley/model/node';
 import { listCheckpoints } from './checkpoint.ts';
-import { DivergenceError, RecipeError, TrainError } from './errors.ts';
+import { DivergenceError, TrainError } from './errors.ts';
 import { heldOutBatches } from './evaluate.ts';
 import type { TrainEvent } from './events.ts';
 import { planStage } from './plan.ts';
+import type { Recipe } from './recipe.ts';
 import type { CompleteStage } from './dial.ts';
+import { reported } from './report-writer.ts';
 import {
-  describeLong, measuredSteps, type OpenRun, openRun, openStage, type OpenStage, run, type RunOptions, type RunResult, stageEpochs,
+  describeLong, LEAST_STEPS, measuredSteps, mostSteps, type OpenRun, openRun, openStage, type OpenStage, type RunOptions, type RunResult, runUnreported, stageEpochs,
   writeLossCurve,
 } from './run.ts';
 import type { StagePlan } from './stage.ts';
@@ -33,7 +35,11 @@ import { writeTensors } from './tensor-file.ts';
 import { tokenByteLengths } from './vocabulary.ts';
 
 const RUNNER = fileURLToPath(new URL('../torch/runner.py', import.meta.url));
-const PLAN_VERSION = 1;
+const PLAN_VERSION = 2;
+
+/** Nothing trains faster: so many steps of a stage in minutes are ordered, and the runner measures how many there will be. */
+const MOST_STEPS_A_SECOND = 40;
+const MOST_TOKENS_A_SECOND = 4e6;
 
 export interface TorchOptions extends RunOptions {
   /** The Python to run; default: python3, then /usr/bin/python3, the first that has PyTorch. */
@@ -50,12 +56,15 @@ export interface TorchOptions extends RunOptions {
  */
 export async function runTorch(options: TorchOptions): Promise<RunResult> {
   const { onEvent = () => {}, signal } = options;
+  refuseForeignStages(options.recipe);
   const python = await findPython(options.python); // Before the hours that preparing may take.
   {
     using opened = await openRun(options);
     await writeRunnerFolder(opened, options);
     onEvent({ type: 'note', text: `training on PyTorch ${python.torch} (${python.path})` });
-    const ended = await runRunner(python, opened, options);
+    const { ended } = await reported(opened, options, {
+      engine: `PyTorch ${python.torch}`, work: async (told) => ({ ended: await runRunner(python, opened, { ...options, onEvent: told }) }),
+    });
     if (ended === 'aborted') {
       await writeLossCurve(opened.output, options.recipe);
       const last = (await listCheckpoints(opened.checkpointFolder)).at(-1);
@@ -64,7 +73,7 @@ export async function runTorch(options: TorchOptions): Promise<RunResult> {
   }
   // What is left of a run whose last step is done: the model folder, the card, the curve.
   const { sample: _, ...rest } = options;
-  return run({
+  return runUnreported({
     ...rest, resume: true, signal,
     onEvent: (event) => {
       if (event.type === 'export') onEvent(event);
@@ -77,9 +86,18 @@ export async function runTorch(options: TorchOptions): Promise<RunResult> {
  * trains, and with the folder back here `run` with `resume` exports the model.
  */
 export async function prepareTorch(options: RunOptions): Promise<{ runFolder: string; runner: string }> {
+  refuseForeignStages(options.recipe);
   using opened = await openRun(options);
   await writeRunnerFolder(opened, options);
   return { runFolder: opened.output, runner: join(opened.output, 'torch', 'runner.py') };
+}
+
+/** Throws RecipeError for what the runner does not train. */
+function refuseForeignStages(recipe: Recipe): void {
+  const foreign = recipe.stages.find(({ kind, lora }) => lora !== undefined || (kind !== 'pretrain' && kind !== 'finetune'));
+  if (foreign === undefined) return;
+  const what = foreign.lora === undefined ? `of kind ${foreign.kind}` : 'with lora';
+  throw new RecipeError(recipe.name, [`stage "${foreign.name}" is ${what}, which the torch engine does not train: leave --engine torch out`]);
 }
 
 export interface Python {
@@ -127,6 +145,10 @@ async function askPython(path: string): Promise<Python | string> {
 async function writeRunnerFolder(opened: OpenRun, options: RunOptions): Promise<void> {
   const { output, hash, latest, model, manifest } = opened;
   const { recipe, signal, onEvent = () => {} } = options;
+  for (const { name } of recipe.stages) {
+    const open = opened.derived.stages[name] ?? [];
+    if (open.length > 0) onEvent({ type: 'derived', of: name, derived: open });
+  }
   const target = join(output, 'torch');
   await rm(target, { recursive: true, force: true });
   await mkdir(target, { recursive: true });
@@ -137,15 +159,13 @@ async function writeRunnerFolder(opened: OpenRun, options: RunOptions): Promise<
   for (const [index, stage] of opened.stages.entries()) {
     if (latest !== undefined && index < latest.state.stage) continue;
     const steps = latest?.state.stage === index ? latest.state.steps : (measured[stage.name] ?? null);
-    if (steps === null && stage.minutes !== undefined) {
-      throw new RecipeError(recipe.name, [
-        `stage "${stage.name}" is given in minutes, which only the embedded engine measures before it starts: for PyTorch say steps, tokens or epochs`,
-      ]);
-    }
     using data = openStage(opened.dataFolder, manifest, stage, { recipe, index, contextLength: stage.context ?? model.config.contextLength });
-    const plan = planStage({ recipe, stage, index, model: model.config, mixtureTokens: data.epochTokens, maxSteps: options.maxSteps, steps });
+    const longest = steps === null && stage.minutes !== undefined ? longestSteps(stage, stage.minutes, data) : null;
+    const plan = planStage({
+      recipe, stage, index, model: model.config, mixtureTokens: data.epochTokens, maxSteps: options.maxSteps, steps: steps ?? longest,
+    });
     for (const text of describeLong(data, plan)) onEvent({ type: 'note', text });
-    stages.push(await writeStage({ opened, target, stage, plan, data, signal }));
+    stages.push(await writeStage({ opened, target, stage, plan, data, measure: longest !== null, signal }));
   }
   const written = {
     version: PLAN_VERSION, recipe: hash, data: manifest.key, model: model.config, parameterCount: parameterCount(model.config),
@@ -155,12 +175,19 @@ async function writeRunnerFolder(opened: OpenRun, options: RunOptions): Promise<
   await writeAtomic(join(target, 'plan.json'), [Buffer.from(`${JSON.stringify(written, null, 1)}\n`)]);
 }
 
+/** More steps than a stage in minutes can have. */
+const longestSteps = (stage: CompleteStage, minutes: number, data: OpenStage): number => Math.max(LEAST_STEPS, Math.ceil(Math.min(
+  mostSteps(stage, data), minutes * 60 * MOST_STEPS_A_SECOND, (minutes * 60 * MOST_TOKENS_A_SECOND) / stage.batch_tokens,
+)));
+
 interface StageFolder {
   readonly opened: OpenRun;
   readonly target: string;
   readonly stage: CompleteStage;
   readonly plan: StagePlan;
   readonly data: OpenStage;
+  /** Whether the plan has more steps than there will be, and the runner finds out how many. */
+  readonly measure: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -174,7 +201,8 @@ async function writeStage(args: StageFolder): Promise<object> {
   await writeOrder(target, files, { loader, plan, first, signal: args.signal });
   return {
     index: plan.index, name: plan.name, kind: plan.kind, schedule: plan.schedule, optimizer: plan.optimizer, objective: plan.objective,
-    spikeThreshold: plan.spikeThreshold, contextLength: plan.contextLength,
+    spikeThreshold: plan.spikeThreshold, minutes: args.measure ? stage.minutes : null, warmupShare: stage.warmup < 1 ? stage.warmup : null,
+    contextLength: plan.contextLength,
     rows: plan.rows, batchTokens: stage.batch_tokens, evalEvery: plan.evalEvery, checkpointEvery: plan.checkpointEvery,
     keepCheckpoints: plan.keepCheckpoints, files, shards, epochs: stageEpochs(data, plan.schedule.steps * stage.batch_tokens),
     sources: loader.sources.map(({ name, tokens }) => ({ name, tokens })), heldOut: await writeHeldOut(opened, { target, base, plan, data }),
