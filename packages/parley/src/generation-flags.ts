@@ -10,6 +10,7 @@ export interface ModelFlags {
   dtype?: 'f32' | 'q8' | 'q4';
   backend?: 'auto' | 'native' | 'wasm' | 'reference';
   threads?: number;
+  adapter?: string[];
 }
 
 export interface SamplingFlags {
@@ -29,14 +30,15 @@ export interface SamplingFlags {
 /** The shipped model; a constant of its own, so that help needs no package loaded. @parley/tasks has the same, and a test compares. */
 export const DEFAULT_MODEL = 'parley-nano';
 
-const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+export const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
 export function addModelFlags(command: Command): Command {
   return command
     .option('--model <name-or-folder>', 'which model', DEFAULT_MODEL)
     .addOption(new Option('--dtype <dtype>', 'hold the weights in 32, 8 or 4 bits (default: f32)').choices(['f32', 'q8', 'q4']))
     .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'native', 'wasm', 'reference']))
-    .option('--threads <n>', 'threads that compute (default: all cores)', threads);
+    .option('--threads <n>', 'threads that compute (default: all cores)', threads)
+    .option('--adapter <name-or-folder[:weight]>', 'lay a LoRA adapter on the model, more or less strongly; may be given several times', collect);
 }
 
 /** Commander takes `--no-x` for the opposite of `--x`; this one begins with "no" because it forbids something. */
@@ -61,8 +63,17 @@ export function addSamplingFlags(command: Command): Command {
     .option('--seed <n>', 'the same seed gives the same text', whole);
 }
 
-export function pipelineOptions({ dtype, backend, threads: count }: ModelFlags): PipelineOptions {
-  return { ...(dtype && { dtype }), ...(backend && { backend }), ...(count !== undefined && { threads: count }) };
+export function pipelineOptions({ dtype, backend, threads: count, adapter }: ModelFlags): PipelineOptions {
+  return {
+    ...(dtype && { dtype }), ...(backend && { backend }), ...(count !== undefined && { threads: count }),
+    ...(adapter && { adapters: adapter.map(parseAdapter) }),
+  };
+}
+
+/** `polite:0.5` → the adapter polite, half as strongly. */
+export function parseAdapter(text: string): { path: string; weight?: number } {
+  const [, path = text, weight] = /^(.+):(-?\d+(?:\.\d+)?)$/.exec(text) ?? [];
+  return weight === undefined ? { path } : { path, weight: Number(weight) };
 }
 
 export function samplingOptions(flags: SamplingFlags): TextGenerationOptions {
@@ -81,15 +92,16 @@ export function introduce(name: string, { info }: TextGenerationPipeline): strin
   const shown = name.includes('/') || name.includes('\\') ? basename(folder) : name;
   const millions = info.parameters / 1e6;
   const size = millions >= 1000 ? `${(millions / 1000).toFixed(1)}B` : `${millions.toFixed(millions < 10 ? 1 : 0)}M`;
+  const beside = info.adapters.length === 0 ? '' : ` + ${info.adapters.join(' + ')}`;
   return [
-    `${shown}: ${size} parameters in ${info.dtype} (${Math.max(1, Math.round(info.weightBytes / 1e6))} MB)`,
+    `${shown}${beside}: ${size} parameters in ${info.dtype} (${Math.max(1, Math.round(info.weightBytes / 1e6))} MB)`,
     `context of ${info.contextLength.toLocaleString('en-US')} tokens`,
     info.backend,
   ].join(' · ');
 }
 
 /** Errors about what was asked; the others are failures. */
-const ASKED_WRONGLY = new Set(['OptionError', 'ContextOverflowError', 'ModelNotFoundError', 'UnknownTaskError']);
+const ASKED_WRONGLY = new Set(['OptionError', 'ContextOverflowError', 'ModelNotFoundError', 'AdapterError', 'UnknownTaskError']);
 
 /** Runs a command's work; an error about what was asked becomes a UsageError that speaks of flags. */
 export async function asked<Result>(work: () => Promise<Result>): Promise<Result> {

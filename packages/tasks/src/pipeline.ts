@@ -1,6 +1,6 @@
 /** `pipeline(task, model)`: the one way to ask for a task. */
 import { OptionError, unknownOption } from '@parley/generate';
-import type { OpenOptions } from '@parley/generate/node';
+import type { AdapterChoice, OpenOptions } from '@parley/generate/node';
 import { UnknownTaskError } from './errors.ts';
 import { textGeneration, type TextGenerationPipeline } from './text-generation.ts';
 
@@ -18,6 +18,8 @@ export interface PipelineOptions {
   simd?: 'auto' | 'relaxed' | 'plain';
   /** Compute on a thread of its own, so that the event loop is free. Default true. */
   worker?: boolean;
+  /** LoRA adapters laid on the model: names or paths, `{ path, weight }` for one that acts more or less strongly. */
+  adapters?: readonly (string | AdapterChoice)[];
 }
 
 /** The model that a pipeline opens when none is named. */
@@ -31,6 +33,7 @@ const OPTIONS: Readonly<Record<keyof PipelineOptions, { holds: (value: unknown) 
   threads: { holds: (value) => Number.isSafeInteger(value) && (value as number) >= 1, range: 'a whole number from 1' },
   simd: oneOf('auto', 'relaxed', 'plain'),
   worker: oneOf(true, false),
+  adapters: { holds: isAdapterList, range: 'a list of names, paths or { path, weight }' },
 };
 
 /**
@@ -60,12 +63,20 @@ export async function pipeline<Task extends keyof Pipelines>(task: Task, model: 
   }
 }
 
-function openOptions({ dtype, backend, threads, simd, worker }: PipelineOptions): OpenOptions {
+function isAdapterList(value: unknown): boolean {
+  const holds = (entry: unknown): boolean => typeof entry === 'string' || (
+    typeof entry === 'object' && entry !== null && 'path' in entry && typeof entry.path === 'string' && Object.keys(entry).every((key) => key === 'path' || key === 'weight') &&
+    (!('weight' in entry) || entry.weight === undefined || Number.isFinite(entry.weight)));
+  return Array.isArray(value) && value.every(holds);
+}
+
+function openOptions({ dtype, backend, threads, simd, worker, adapters }: PipelineOptions): OpenOptions {
   return {
     ...(dtype !== undefined && { dtype: dtype === 'fp32' ? 'f32' : dtype }),
     ...(backend !== undefined && { backend }),
     ...(threads !== undefined && { threads }),
     ...(simd !== undefined && { simd }),
     ...(worker !== undefined && { worker }),
+    ...(adapters !== undefined && { adapters: adapters.map((entry) => (typeof entry === 'string' ? { path: entry } : entry)) }),
   };
 }

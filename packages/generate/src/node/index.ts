@@ -1,4 +1,4 @@
 /** @parley/generate/node: models from folders, computing on a thread of their own. */
-export { LoadedGenerator, type LoadOptions, type ModelInfo } from './load.ts';
+export { type AdapterChoice, LoadedGenerator, type LoadOptions, type ModelInfo } from './load.ts';
 export { type ModelGenerator, openGenerator, type OpenOptions } from './open.ts';
 export { WorkerGenerator } from './worker-generator.ts';

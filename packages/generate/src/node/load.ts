@@ -1,13 +1,22 @@
 /** Opens a model folder for generation on this thread: backend, weights, tokenizer, and what the folder says about them. */
 import { type BackendOptions, createBackend } from '@parley/engine/node';
 import { modelBytes, parameterCount, type TransformerConfig, type WeightDType } from '@parley/model';
-import { loadGenerationConfig, loadModel } from '@parley/model/node';
+import { adapterName, loadAdapter, loadGenerationConfig, loadModel, resolveAdapter } from '@parley/model/node';
 import { loadTokenizer } from '@parley/tokenizer/node';
 import { LocalGenerator } from '../generator.ts';
 
 export interface LoadOptions extends BackendOptions {
   /** What the weights are held in. Default f32. */
   readonly dtype?: WeightDType;
+  /** LoRA adapters laid on the model, by name or path. What several add is summed. */
+  readonly adapters?: readonly AdapterChoice[];
+}
+
+export interface AdapterChoice {
+  /** A run's name, its folder, or an adapter's. */
+  readonly path: string;
+  /** How strongly it acts. Default 1. */
+  readonly weight?: number;
 }
 
 /** Facts about an open model. */
@@ -25,6 +34,8 @@ export interface ModelInfo {
   /** The backend, for people. */
   readonly backend: string;
   readonly threads: number;
+  /** Names of the adapters on it, with a weight that is not 1 behind a colon. */
+  readonly adapters: readonly string[];
   /** Defaults of `generation_config.json`, under Hugging Face's names. */
   readonly defaults: Readonly<Record<string, unknown>>;
   readonly loadMs: number;
@@ -41,12 +52,20 @@ export class LoadedGenerator extends LocalGenerator {
   /** Throws what the engine, the model and the tokenizer throw; nothing stays allocated then. */
   static async load(folder: string, options: LoadOptions = {}): Promise<LoadedGenerator> {
     const start = performance.now();
-    const { dtype = 'f32', ...backendOptions } = options;
+    const { dtype = 'f32', adapters = [], ...backendOptions } = options;
     const [tokenizer, generation] = await Promise.all([loadTokenizer(folder), loadGenerationConfig(folder)]);
     await using owned = new AsyncDisposableStack();
     const backend = owned.use(await createBackend(backendOptions));
     const model = owned.use(await loadModel(folder, { backend, dtype }));
     const { config } = model;
+    const names: string[] = [];
+    const active = [];
+    for (const { path, weight = 1 } of adapters) {
+      const adapterFolder = await resolveAdapter(path);
+      active.push({ adapter: owned.use(await loadAdapter(adapterFolder, { backend, config })), weight });
+      names.push(weight === 1 ? adapterName(adapterFolder) : `${adapterName(adapterFolder)}:${weight}`);
+    }
+    model.setAdapters(active);
     const info: ModelInfo = {
       folder, dtype,
       family: config.family,
@@ -55,6 +74,7 @@ export class LoadedGenerator extends LocalGenerator {
       contextLength: config.contextLength,
       vocabSize: config.vocabSize,
       chat: tokenizer.chatTemplate !== undefined,
+      adapters: names,
       backend: backend.description,
       threads: backend.threads,
       defaults: generation.defaults,

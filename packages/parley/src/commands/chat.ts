@@ -26,6 +26,7 @@ out, and a line says so. When the input is a pipe, every line is a message, and 
 Examples:
   $ parley chat
   $ parley chat --model ./my-model --system "You answer in one sentence." --temperature 0.5
+  $ parley chat --model parley-nano --adapter polite:0.7
   $ printf 'Hello!\\nWhat can you do?\\n' | parley chat --seed 1`)
     .action(async (flags: Flags) => {
       await asked(() => run(flags));

@@ -1,11 +1,12 @@
-/** `parley models`: the models a name stands for, and what each is. */
+/** `parley models`: the models and adapters a name stands for, and what each is. `parley models merge` makes one of both. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '@parley/engine';
 import { parameterCount } from '@parley/model';
-import { listModels, type ListedModel, loadConfig } from '@parley/model/node';
-import type { Command } from 'commander';
+import { listAdapters, listModels, type ListedModel, loadConfig } from '@parley/model/node';
+import { type Command, Option } from 'commander';
 import { describeError } from '../errors.ts';
+import { asked, collect, parseAdapter } from '../generation-flags.ts';
 
 interface ModelRow extends ListedModel {
   readonly family: string;
@@ -26,9 +27,9 @@ async function describe(model: ListedModel): Promise<ModelRow> {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('models')
-    .description('list the models here: those that ship with Parley and those trained into runs/')
+    .description('list the models and adapters here: those that ship with Parley and those trained into runs/')
     .option('--json', 'print one JSON array')
     .addHelpText('after', `
 Examples:
@@ -45,12 +46,14 @@ Examples:
           process.exitCode = 1;
         }
       }
+      const adapters = (await listAdapters()).map(({ name, folder, rank, alpha, baseModel, targets = [] }) =>
+        ({ name, folder, source: 'adapter' as const, rank, alpha, base_model: baseModel, targets }));
       if (options.json === true) {
-        process.stdout.write(`${JSON.stringify(rows)}\n`);
+        process.stdout.write(`${JSON.stringify([...rows, ...adapters])}\n`);
         return;
       }
       if (rows.length === 0) process.stdout.write('No models here yet. Train one: parley train FOLDER_OF_TEXTS\n');
-      const width = Math.max(0, ...rows.map((row) => row.name.length));
+      const width = Math.max(0, ...[...rows, ...adapters].map((row) => row.name.length));
       for (const row of rows) {
         const facts = [
           row.family, `${(row.parameters / 1e6).toFixed(1)}M parameters`, `context ${row.context_length.toLocaleString('en-US')}`,
@@ -58,5 +61,23 @@ Examples:
         ];
         process.stdout.write(`${row.name.padEnd(width)}  ${facts.join(' · ')}\n`);
       }
+      for (const { name, rank, base_model: base } of adapters) {
+        process.stdout.write(`${name.padEnd(width)}  adapter of rank ${rank} for ${base ?? 'a model that is not named'}: --adapter ${name}\n`);
+      }
+    });
+  command
+    .command('merge')
+    .description('add adapters to a model\'s weights and write the model that comes of it')
+    .argument('<model>', 'the model they stand beside, by name or folder')
+    .requiredOption('--adapter <name-or-folder[:weight]>', 'an adapter; may be given several times', collect)
+    .requiredOption('--output <folder>', 'where the model goes; a new folder')
+    .addOption(new Option('--dtype <dtype>', 'how the weights are stored').choices(['f32', 'f16', 'bf16']).default('bf16'))
+    .addHelpText('after', `
+Examples:
+  $ parley models merge parley-nano --adapter polite --output models/polite-nano`)
+    .action(async (model: string, options: { adapter: string[]; output: string; dtype: 'f32' | 'f16' | 'bf16' }) => {
+      const { mergeAdapters } = await import('../merge.ts');
+      const folder = await asked(() => mergeAdapters(model, { ...options, adapters: options.adapter.map(parseAdapter) }));
+      process.stdout.write(`The model is in ${folder}\n`);
     });
 }
