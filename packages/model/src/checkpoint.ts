@@ -23,9 +23,14 @@ const CHUNK = 1 << 20;
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1);
 const show = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
 
+/** Output matrices in files: a body is loaded without them. */
+const HEADS: ReadonlySet<string> = new Set(['lm_head.weight', 'score.weight']);
+
 export interface LoadWeightsOptions {
   /** Default f32. */
   readonly dtype?: WeightDType;
+  /** Leave the output matrix out, whatever it is: what comes is a model that ties it to its embeddings. Default false. */
+  readonly body?: boolean;
   readonly signal?: AbortSignal;
   /** Called after each tensor. */
   readonly onProgress?: (progress: { readonly loadedBytes: number; readonly totalBytes: number }) => void;
@@ -131,9 +136,10 @@ export async function loadTransformer(
   source: { readonly config: TransformerConfig; readonly checkpoint: Checkpoint },
   options: LoadWeightsOptions = {},
 ): Promise<Transformer> {
-  const { config, checkpoint } = source;
+  const { checkpoint } = source;
+  const config = options.body === true ? { ...source.config, tieEmbeddings: true } : source.config;
   const family = families[config.family];
-  const located = await locate(family, config, checkpoint);
+  const located = await locate(family, config, { checkpoint, body: options.body ?? false });
   const totalBytes = located.reduce((sum, { file }) => sum + checkpoint.info(file).bytes, 0);
   let loadedBytes = 0;
   using builder = new ParameterBuilder(backend, config, options.dtype ?? 'f32');
@@ -154,7 +160,7 @@ export async function loadTransformer(
 async function locate(
   family: Family,
   config: TransformerConfig,
-  checkpoint: Checkpoint,
+  { checkpoint, body }: { checkpoint: Checkpoint; body: boolean },
 ): Promise<{ stored: StoredTensor; file: string }[]> {
   const { prefix } = family;
   const isBare = ![...checkpoint.names].some((name) => name.startsWith(prefix));
@@ -170,7 +176,7 @@ async function locate(
   }
   const expected = new Set(located.map(({ file }) => file));
   const isTiedHead = (name: string): boolean => name === 'lm_head.weight' && config.tieEmbeddings;
-  const isKnown = (name: string): boolean => expected.has(name) || family.isBuffer(strip(name)) || isTiedHead(name);
+  const isKnown = (name: string): boolean => expected.has(name) || (body && HEADS.has(name)) || family.isBuffer(strip(name)) || isTiedHead(name);
   const unexpected = [...checkpoint.names].filter((name) => !isKnown(name));
   if (unexpected.length > 0) {
     throw new CheckpointError(
@@ -188,7 +194,7 @@ async function locate(
       );
     }
   }
-  if (config.tieEmbeddings && checkpoint.has('lm_head.weight')) await checkTied(checkpoint, located[0]!.file);
+  if (!body && config.tieEmbeddings && checkpoint.has('lm_head.weight')) await checkTied(checkpoint, located[0]!.file);
   return located;
 }
 
@@ -265,27 +271,30 @@ async function loadTransposed(
 }
 
 /**
- * A model's weights as the bytes of a safetensors file with its family's names, piece by piece. f32 models only. Throws
+ * A model's weights as the bytes of a safetensors file with its family's names, piece by piece; `head`: further tensors (f32) beside
+ * them. f32 models only. Throws
  * CheckpointError when the model is quantized, or when a value is too large for `dtype`.
  */
 export async function* encodeCheckpoint(
   model: Transformer,
-  options: { readonly dtype?: FileDType; readonly signal?: AbortSignal } = {},
+  options: { readonly dtype?: FileDType; readonly head?: ReadonlyMap<string, Tensor>; readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
-  const { dtype = 'f32', signal } = options;
+  const { dtype = 'f32', head = new Map<string, Tensor>(), signal } = options;
   if (model.dtype !== 'f32') {
     throw new CheckpointError(`a model held in ${model.dtype} has lost the weights it came from: load it in f32 to save it`, {
       file: '',
     });
   }
   const stored = families[model.config.family].storedTensors(model.config);
-  yield encodeSafetensorsHeader(stored.map(({ name, shape }) => ({ name, dtype: FILE_DTYPES[dtype], shape })), { format: 'pt' });
+  const all = [...stored, ...Array.from(head, ([name, { shape }]) => ({ name, shape }))];
+  yield encodeSafetensorsHeader(all.map(({ name, shape }) => ({ name, dtype: FILE_DTYPES[dtype], shape })), { format: 'pt' });
   for (const tensor of stored) {
     signal?.throwIfAborted();
     const parts = tensor.parameters.map((name) => model.parameters.get(name)!);
     if (tensor.transposed) yield narrow(await transposeParts(parts, tensor.shape), dtype, tensor.name);
     else for (const part of parts) for await (const values of readInChunks(part)) yield narrow(values, dtype, tensor.name);
   }
+  for (const [name, tensor] of head) for await (const values of readInChunks(tensor)) yield narrow(values, dtype, name);
 }
 
 /** Any f32 tensors, by name and in their order, as the bytes of a safetensors file. Throws CheckpointError for a value too large for `dtype`. */

@@ -1,6 +1,7 @@
 export { type AdapterConfig, parseAdapterConfig } from './adapter-file.ts';
 export { type Batch, type SequenceSpan, singleSequence } from './batch.ts';
 export { type CacheOptions, KeyValueCache } from './cache.ts';
+export { type ClassifierLossOptions, SequenceClassifier } from './classifier.ts';
 export { Checkpoint, encodeCheckpoint, type FileDType, loadTransformer, type LoadWeightsOptions } from './checkpoint.ts';
 export { checkConfig, type TransformerConfig } from './config.ts';
 export { AdapterError, BatchError, CheckpointError, ConfigError, ModelError, ModelNotFoundError } from './errors.ts';

@@ -4,8 +4,9 @@
  */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Backend } from '@parley/engine';
+import { type Backend, Tensor } from '@parley/engine';
 import * as z from 'zod';
+import { labelsJSON, parseLabels, SCORE, SequenceClassifier } from '../classifier.ts';
 import { Checkpoint, encodeCheckpoint, type FileDType, type LoadWeightsOptions, loadTransformer } from '../checkpoint.ts';
 import type { TransformerConfig } from '../config.ts';
 import { CheckpointError, ModelError } from '../errors.ts';
@@ -31,6 +32,12 @@ export interface SaveModelOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What kind of model is in a folder: one that writes texts, or one that puts them into classes, with its labels. */
+export async function loadLabels(folder: string): Promise<readonly string[] | null> {
+  const path = join(folder, CONFIG_FILE);
+  return parseLabels((await readJSON(path)) as Record<string, unknown> ?? {}, path);
+}
+
 /** The configuration in a folder. Throws ModelError when there is none, ConfigError when Parley cannot compute it. */
 export async function loadConfig(folder: string): Promise<TransformerConfig> {
   const path = join(folder, CONFIG_FILE);
@@ -54,16 +61,56 @@ export async function loadGenerationConfig(folder: string): Promise<GenerationCo
  * then nothing stays allocated.
  */
 export async function loadModel(folder: string, options: LoadModelOptions): Promise<Transformer> {
+  const labels = options.body === true ? null : await loadLabels(folder);
+  if (labels) throw new ModelError(`${folder} is a classifier of ${labels.length} labels and writes no text: ask it with pipeline('text-classification') or parley classify`);
   const config = await loadConfig(folder);
-  const { files, index } = await weightFiles(folder);
   await using open = new AsyncDisposableStack();
+  const checkpoint = await openCheckpoint(folder, open);
+  return await loadTransformer(options.backend, { config, checkpoint }, options);
+}
+
+async function openCheckpoint(folder: string, open: AsyncDisposableStack): Promise<Checkpoint> {
+  const { files, index } = await weightFiles(folder);
   const sources: FileSource[] = [];
   for (const file of files) sources.push(open.use(await FileSource.open(join(folder, file))));
-  const checkpoint = await Checkpoint.open(sources, {
+  return await Checkpoint.open(sources, {
     name: join(folder, index ? INDEX_FILE : WEIGHTS_FILE),
     ...(index ? { index } : {}),
   });
-  return await loadTransformer(options.backend, { config, checkpoint }, options);
+}
+
+/** The classifier in a folder. Throws ModelError where it holds another model, and what `loadModel` throws; then nothing stays allocated. */
+export async function loadClassifier(folder: string, options: LoadModelOptions): Promise<SequenceClassifier> {
+  const labels = await loadLabels(folder);
+  if (labels === null) throw new ModelError(`${folder} is no classifier: train one with a stage of kind classify, or take one for sequence classification`);
+  const body = await loadModel(folder, { ...options, body: true });
+  let score: Tensor | undefined;
+  try {
+    await using open = new AsyncDisposableStack();
+    const checkpoint = await openCheckpoint(folder, open);
+    const { shape } = checkpoint.info(SCORE);
+    score = Tensor.allocate(options.backend, shape);
+    const values = new Float32Array(score.size);
+    await checkpoint.read(SCORE, 0, values);
+    score.write(values);
+    return new SequenceClassifier(body, score, labels);
+  } catch (error) {
+    score?.dispose();
+    body.dispose();
+    throw error;
+  }
+}
+
+/** Writes a classifier's folder, which `loadClassifier` and `transformers` read. Throws as `saveModel` does. */
+export async function saveClassifier(classifier: SequenceClassifier, folder: string, options: SaveModelOptions = {}): Promise<void> {
+  const { dtype = 'f32', generation = {}, signal } = options;
+  const { body, score, labels } = classifier;
+  const tokenIds = tokenIdsJSON(generation);
+  const written = toConfigJSON(body.config, { ...tokenIds, ...labelsJSON(labels), torch_dtype: { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[dtype] });
+  const architectures = (written['architectures'] as string[]).map((name) => name.replace(/For\w+$|LMHeadModel$/, 'ForSequenceClassification'));
+  const head = new Map([[SCORE, score]]);
+  await writeAtomic(join(folder, WEIGHTS_FILE), encodeCheckpoint(body, { dtype, head, ...(signal ? { signal } : {}) }));
+  await writeJSON(join(folder, CONFIG_FILE), { ...written, architectures });
 }
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });

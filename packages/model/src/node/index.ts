@@ -1,4 +1,6 @@
 export { adapterName, listAdapters, type ListedAdapter, loadAdapter, loadAdapterConfig, resolveAdapter, saveAdapter } from './adapter.ts';
 export { FileSource, writeAtomic } from './files.ts';
-export { loadConfig, loadGenerationConfig, loadModel, type LoadModelOptions, saveModel, type SaveModelOptions } from './folder.ts';
+export {
+  loadClassifier, loadConfig, loadGenerationConfig, loadLabels, loadModel, type LoadModelOptions, saveClassifier, saveModel, type SaveModelOptions,
+} from './folder.ts';
 export { type ListedModel, listModels, type ResolveOptions, resolveModel } from './resolve.ts';
