@@ -86,12 +86,12 @@ export class Muon implements ParameterGroup {
       const norm = Math.sqrt(this.#squaresHost[index++] ?? 0);
       const { grad } = parameter;
       if (grad === null) continue;
+      if (weightDecay > 0) backend.scale({ out: parameter, x: parameter, factor: 1 - learningRate * weightDecay });
       // A gradient of zeros has no direction: it stays zeros.
       if (norm > 0) {
         backend.scale({ out: grad, x: grad, factor: 1 / norm });
         const update = orthogonalize(backend, grad, this.#room);
         backend.scale({ out: update, x: update, factor: -learningRate * UPDATE_RMS * Math.sqrt(Math.max(...grad.shape)) });
-        if (weightDecay > 0) backend.scale({ out: parameter, x: parameter, factor: 1 - learningRate * weightDecay });
         backend.add({ out: parameter, a: parameter, b: update });
       }
       backend.fill(grad, 0);

@@ -171,7 +171,9 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
       } as const;
       record(line);
       onEvent({ ...line, skipped: guard.skipped });
-      if (guard.inRow >= MOST_IN_A_ROW || (last && !Number.isFinite(loss))) throw diverged({ plan, step, loss, gradientNorm, rate, reason, checkpointed });
+      if (guard.inRow >= MOST_IN_A_ROW || (last && !Number.isFinite(loss))) {
+        throw diverged({ plan, step, loss, gradientNorm, rate, inRow: guard.inRow, checkpointed });
+      }
       // Whether the weights are still good is to be seen: what this step was due is done after the next one that is taken.
       if (!last) {
         owed = [...owed, step];
@@ -330,13 +332,13 @@ class SpeedMeter {
 }
 
 function diverged(at: {
-  plan: StagePlan; step: number; loss: number; gradientNorm: number; rate: number; reason: string; checkpointed: number;
+  plan: StagePlan; step: number; loss: number; gradientNorm: number; rate: number; inRow: number; checkpointed: number;
 }): DivergenceError {
-  const { plan, step, loss, gradientNorm, rate, reason, checkpointed } = at;
+  const { plan, step, loss, gradientNorm, rate, inRow, checkpointed } = at;
   const kept = checkpointed > 0 ? `the checkpoint of step ${checkpointed} is kept` : 'there is no checkpoint of this stage yet';
   return new DivergenceError(
-    `stage "${plan.name}" diverged at step ${step}: ${reason}, step after step (loss ${loss}, gradient norm ${gradientNorm}, learning rate ` +
-      `${rate.toPrecision(3)}); ${kept}: lower learning_rate or lengthen warmup`,
+    `stage "${plan.name}" diverged at step ${step}: loss ${loss}, gradient norm ${gradientNorm}, learning rate ${rate.toPrecision(3)}, ` +
+      `step ${inRow} in a row to be left out; ${kept}: lower learning_rate or lengthen warmup`,
     { step, loss, gradientNorm },
   );
 }

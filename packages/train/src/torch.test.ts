@@ -1,11 +1,14 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ReferenceBackend } from '@parley/engine';
+import { fileURLToPath } from 'node:url';
+import { Random, ReferenceBackend } from '@parley/engine';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listCheckpoints } from './checkpoint.ts';
-import { CheckpointError, DivergenceError, RecipeError, TrainError } from './errors.ts';
+import { CheckpointError, DivergenceError, TrainError } from './errors.ts';
 import type { TrainEvent } from './events.ts';
+import { SpikeGuard } from './guard.ts';
 import { type Metrics, readMetrics } from './metrics.ts';
 import { parseRecipe } from './recipe.ts';
 import { run, type RunResult } from './run.ts';
@@ -33,7 +36,9 @@ stages:
   - { name: talk, kind: finetune, data: [chats], steps: 4, batch_tokens: 192, learning_rate: 0.003, schedule: wsd, eval_every: 4, eval_tokens: 192, checkpoint_every: 4 }
 `;
 const GPT2 = recipeOf('{ family: gpt2, hidden_size: 32, layers: 2, heads: 2, context_length: 96 }');
-const LLAMA = recipeOf('{ family: llama, hidden_size: 32, layers: 2, heads: 4, key_value_heads: 2, context_length: 96, tie_embeddings: false }');
+/** With everything in its first stage that GPT2 is without. */
+const LLAMA = recipeOf('{ family: llama, hidden_size: 32, layers: 2, heads: 4, key_value_heads: 2, context_length: 96, tie_embeddings: false }')
+  .replace('steps: 20', 'steps: 20, optimizer: muon, matrix_rate: 2, z_loss: 0.001, label_smoothing: 0.1');
 
 let folder = '';
 beforeAll(() => {
@@ -77,7 +82,7 @@ function compare(a: string, b: string): { loss: number; norm: number; steps: num
 const finalState = async (name: string): Promise<object> => (await listCheckpoints(join(folder, name, 'checkpoints'))).at(-1)?.state ?? {};
 
 describe.skipIf(python === null)('with PyTorch', () => {
-  test.each([['GPT-2', GPT2], ['Llama with grouped queries', LLAMA]])(
+  test.each([['GPT-2', GPT2], ['Llama with grouped queries, Muon, a z-loss and label smoothing', LLAMA]])(
     '%s: the same weights and batches give losses within 1e-3 of the reference backend\'s over 24 steps in f32, and the same card and curve',
     async (name, text) => {
       const [ours, theirs] = [`${name}-parley`, `${name}-torch`];
@@ -99,7 +104,7 @@ describe.skipIf(python === null)('with PyTorch', () => {
   );
 
   test('a run begun by one engine and ended by the other is, within 1e-3, the run of one', async () => {
-    const name = 'Llama with grouped queries-parley';
+    const name = 'Llama with grouped queries, Muon, a z-loss and label smoothing-parley';
     expect(await train('torch-first', { engine: 'torch', steps: 13 })).toMatchObject({ ended: 'aborted', modelFolder: null });
     await expect(train('torch-first', { engine: 'parley' })).rejects.toThrow(CheckpointError);
     await train('torch-first', { engine: 'parley', resume: true });
@@ -116,9 +121,36 @@ describe.skipIf(python === null)('with PyTorch', () => {
     expect(compare(name, 'parley-first').loss).toBeLessThan(1e-3);
   });
 
+  test('the runner leaves out the steps that guard.ts leaves out, and keeps the same state of it', async () => {
+    const random = new Random(8);
+    const values = Array.from({ length: 400 }, (_, i) => {
+      const wild = random.uniform() < 0.05 ? 1 + 20 * random.uniform() : 1;
+      return i === 333 ? [Infinity, 1] : [(4 + 0.1 * random.normal()) * (wild > 15 ? 3 : 1), Math.exp(0.3 * random.normal()) * wild];
+    });
+    const guard = new SpikeGuard(6);
+    const left = values.map(([loss = 0, norm = 0]) => guard.judge(loss, norm) !== null);
+    expect(left.filter((one) => one).length).toBeGreaterThan(5);
+    const script = 'import json, sys, runner\nguard = runner.SpikeGuard(6)\n' +
+      'left = [guard.judge(float(a), float(b)) is not None for a, b in json.load(sys.stdin)]\nprint(json.dumps([left, guard.state()]))';
+    const input = JSON.stringify(values.map((pair) => pair.map(String))).replaceAll('Infinity', 'inf');
+    const output = execFileSync(python?.path ?? '', ['-c', script], { input, cwd: fileURLToPath(new URL('../torch', import.meta.url)), env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } });
+    expect(JSON.parse(output.toString())).toEqual([left, guard.state]);
+  });
+
+  test('a stage in minutes is measured on PyTorch, and the run keeps its length', async () => {
+    const text = LLAMA.replace('steps: 20', 'minutes: 0.03, warmup: 0.2').replace(/ {2}- \{ name: talk.*\n/, '');
+    const result = await train('timed', { engine: 'torch', text });
+    const { steps } = JSON.parse(readFileSync(join(folder, 'timed', 'lengths.json'), 'utf8')) as { steps: Record<string, number> };
+    expect(steps.mix).toBeGreaterThanOrEqual(20);
+    expect(result.stages).toMatchObject([{ stage: 'mix', steps: steps.mix }]);
+    const rates = readMetrics(join(folder, 'timed', 'metrics.jsonl')).flatMap((line) => (line.type === 'step' ? [line.learning_rate] : []));
+    expect(rates.length).toBe(steps.mix);
+    expect(rates.indexOf(Math.max(...rates)) + 1).toBe(Math.round(0.2 * rates.length));
+  });
+
   test('two processes with gloo give, within 1e-4, what one gives', async () => {
     await train('two', { engine: 'torch', processes: 2 });
-    expect(compare('Llama with grouped queries-torch', 'two').loss).toBeLessThan(1e-4);
+    expect(compare('Llama with grouped queries, Muon, a z-loss and label smoothing-torch', 'two').loss).toBeLessThan(1e-4);
     expect(JSON.stringify(await finalState('two'))).toContain('CPU × 2');
   });
 
@@ -147,7 +179,7 @@ describe.skipIf(python === null)('with PyTorch', () => {
   });
 });
 
-test('preparing needs no Python, fills the run\'s folder, and refuses a stage whose length only a measurement could tell', async () => {
+test('preparing needs no Python, fills the run\'s folder, and orders more steps than it will have of a stage whose length only the runner can measure', async () => {
   await using backend = new ReferenceBackend();
   const options = { folder, output: join(folder, 'prepared'), backend };
   const { runner, runFolder } = await prepareTorch({ ...options, recipe: parseRecipe(GPT2) });
@@ -159,7 +191,9 @@ test('preparing needs no Python, fills the run\'s folder, and refuses a stage wh
     for (const { tokens } of stage.shards) expect(existsSync(join(runFolder, tokens))).toBe(true);
   }
   const minutes = parseRecipe(GPT2.replace('steps: 20', 'minutes: 1'));
-  await expect(prepareTorch({ ...options, output: join(folder, 'minutes'), recipe: minutes })).rejects.toThrow(RecipeError);
+  await prepareTorch({ ...options, output: join(folder, 'minutes'), recipe: minutes });
+  const long = JSON.parse(readFileSync(join(folder, 'minutes', 'torch', 'plan.json'), 'utf8')) as { stages: { minutes: number | null; schedule: { steps: number } }[] };
+  expect(long.stages.map(({ minutes: length, schedule }) => [length, schedule.steps])).toEqual([[1, 2400], [null, 4]]);
 });
 
 test('a Python without PyTorch is named, with what it lacks and what to do', async () => {

@@ -19,7 +19,7 @@ import { IGNORED, type Loader, splitBase } from '@parley/data';
 import { parameterCount, parameterSpecs } from '@parley/model';
 import { writeAtomic } from '@parley/model/node';
 import { listCheckpoints } from './checkpoint.ts';
-import { DivergenceError, TrainError } from './errors.ts';
+import { DivergenceError, RecipeError, TrainError } from './errors.ts';
 import { heldOutBatches } from './evaluate.ts';
 import type { TrainEvent } from './events.ts';
 import { planStage } from './plan.ts';

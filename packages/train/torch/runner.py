@@ -32,9 +32,11 @@ import torch.distributed as dist
 import torch.nn as nn
 import torch.nn.functional as F
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 CHECKPOINT_VERSION = 1
 IGNORED = -100  # A row without a target.
+WORTH_MEASURING = 24  # A stage of fewer micro-batches shows soon enough how long it takes.
+LEAST_STEPS = 20  # A stage given in minutes is no shorter than this.
 
 
 class RunError(Exception):
@@ -391,9 +393,10 @@ class Transformer(nn.Module):
         if not config['tieEmbeddings']:
             self.lm_head = nn.Linear(width, vocabulary, bias=False)
 
-    def forward(self, tokens, targets, positions, bounds, attention, context, only_targets=False):
-        """The sum of the cross-entropies of all rows with a target, in nats. Row arguments (N); see on_host.
+    def forward(self, tokens, targets, positions, bounds, attention, context, only_targets=False, smoothing=0.0, z_loss=0.0):
+        """The objective and the sum of the cross-entropies of all rows with a target, in nats. Row arguments (N); see on_host.
 
+        The two differ where targets are smoothed over the vocabulary or log²Z is weighed beside the loss.
         only_targets: rows without one get no logits, which are a third of a small model's work; shapes then vary.
         """
         x = self.model.embed_tokens(tokens)  # (N, C)
@@ -410,7 +413,13 @@ class Transformer(nn.Module):
             x, targets = x[rows], targets[rows]
         weight = self.model.embed_tokens.weight if self.config['tieEmbeddings'] else self.lm_head.weight
         logits = F.linear(self.model.norm(x), weight).float()  # (N, V)
-        return F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction='sum')
+        nats = F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction='sum')
+        objective = nats
+        if smoothing > 0:
+            objective = F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction='sum', label_smoothing=smoothing)
+        if z_loss > 0:
+            objective = objective + z_loss * logits.logsumexp(-1).square().masked_fill(targets == IGNORED, 0).sum()
+        return objective, nats.detach()
 
 
 # Attention: each takes a batch's positions and bounds and gives attend(q, k, v), all (N, H, D), in which a row sees the rows of its
@@ -490,29 +499,40 @@ def choose_attention(device, autocast, config, context, say):
 
 # ------------------------------------------------------------------------------------------------------------ optimizer
 
-class AdamW:
-    """AdamW with the gradient clipped to a global norm, as packages/train/src/optimizer.ts has it.
+class Optimizer:
+    """AdamW for everything, or Muon for the hidden matrices and AdamW for the rest, with the gradient clipped to a global norm, as
+    packages/train/src/optimizer.ts and muon.ts have them.
 
-    All parameters live in one buffer, those that decay first, and so do gradients and moments: an update is a handful of
-    operations, and processes add up their gradients in one call. Parameters begin at multiples of 64 values, for alignment.
+    All parameters live in one buffer, hidden matrices first, then the others that decay, and so do gradients and moments: an update
+    is a handful of operations, and processes add up their gradients in one call. Parameters begin at multiples of 64 values, for
+    alignment. Muon's momentum lies where AdamW's first moment would.
     """
 
-    def __init__(self, model, entries, device):
+    def __init__(self, model, entries, device, half):
         own = dict(model.named_parameters())
         if set(own) != {entry['name'] for entry in entries}:
             raise RunError('plan.json names other parameters than this runner makes: prepare the run again')
-        self.views, offset, decayed = {}, 0, 0
-        for entry in sorted(entries, key=lambda entry: not entry['decays']):
+        self.views, offset, self.hidden, self.decayed = {}, 0, 0, 0
+        self.hidden_shapes = {}  # shape: names
+        self.half = half  # whether Newton–Schulz runs in bf16
+
+        def is_hidden(entry):
+            return entry['kind'] == 'matrix' and entry['name'].startswith('model.layers.')
+
+        for entry in sorted(entries, key=lambda entry: (not is_hidden(entry), not entry['decays'])):
             size = own[entry['name']].numel()
             if list(own[entry['name']].shape) != entry['shape']:
                 raise RunError(f'plan.json has another shape of {entry["name"]}: prepare the run again')
             self.views[entry['name']] = (offset, size, entry['shape'])
             offset += round_up(size, 64)
+            if is_hidden(entry):
+                self.hidden = offset
+                self.hidden_shapes.setdefault(tuple(entry['shape']), []).append(entry['name'])
             if entry['decays']:
-                decayed = offset
+                self.decayed = offset
         self.names = [entry['name'] for entry in entries]  # in the order of files
-        self.decayed = decayed
         self.parameters, self.gradients, self.m, self.v = (torch.zeros(offset, device=device) for _ in range(4))
+        self.settings = None  # of the stage
         for name, parameter in own.items():
             parameter.data = self.view(self.parameters, name)
             parameter.grad = self.view(self.gradients, name)  # backward adds to it in place
@@ -521,19 +541,42 @@ class AdamW:
         offset, size, shape = self.views[name]
         return buffer[offset:offset + size].view(shape)
 
-    def load(self, tensors, buffer, prefix=''):
-        missing = [name for name in self.names if prefix + name not in tensors]
-        if missing:
-            raise RunError(f'the checkpoint has no {prefix}{missing[0]}: it is of another model')
+    def load(self, tensors, places):
+        """places: (name in the file, buffer, parameter)."""
+        for key, buffer, name in places:
+            if key not in tensors:
+                raise RunError(f'the checkpoint has no {key}: it is of another model or optimizer')
+            self.view(buffer, name).copy_(torch.from_numpy(np.array(tensors[key])))
+
+    def weights(self):
+        return [(name, self.parameters, name) for name in self.names]
+
+    def moments(self):
+        """What is kept between steps, as checkpoints name it."""
+        places = []
         for name in self.names:
-            self.view(buffer, name).copy_(torch.from_numpy(np.array(tensors[prefix + name])))
+            if self.is_muons(name):
+                places.append((f'momentum.{name}', self.m, name))
+            else:
+                places += [(f'm.{name}', self.m, name), (f'v.{name}', self.v, name)]
+        return places
+
+    def is_muons(self, name):
+        return self.settings['kind'] == 'muon' and self.views[name][0] < self.hidden
+
+    def begin(self, settings, checkpoint=None):
+        """Fresh moments for a stage, or those of a checkpoint of it."""
+        self.settings = settings
+        self.m.zero_()
+        self.v.zero_()
+        if checkpoint is not None:
+            self.load(read_safetensors(checkpoint / 'optimizer.safetensors'), self.moments())
 
     def files(self):
         """Weights and moments as checkpoints hold them."""
-        p, m, v = (buffer.cpu() for buffer in (self.parameters, self.m, self.v))
-        weights = [(name, self.view(p, name).numpy()) for name in self.names]
-        moments = [(f'{kind}.{name}', self.view(buffer, name).numpy()) for name in self.names for kind, buffer in (('m', m), ('v', v))]
-        return weights, moments
+        host = {id(buffer): buffer.cpu() for buffer in (self.parameters, self.m, self.v)}
+        return tuple([(key, self.view(host[id(buffer)], name).numpy()) for key, buffer, name in places]
+                     for places in (self.weights(), self.moments()))
 
     def norm(self):
         """(1): of all gradients. A CPU sums in f64, a GPU in f32 as a tree."""
@@ -541,16 +584,98 @@ class AdamW:
         return torch.linalg.vector_norm(g, dtype=torch.float64 if g.device.type == 'cpu' else None).double()
 
     @torch.no_grad()
-    def update(self, settings, rate, step, scale):
-        """p −= rate · (m̂ / (√v̂ + ε) + decay · p), from gradients times `scale`, which are zero afterwards."""
-        beta1, beta2 = settings['beta1'], settings['beta2']
+    def update(self, rate, step, scale):
+        """One step from gradients times `scale`, which are zero afterwards. `step` counts updates from 1."""
+        settings = self.settings
+        decay = settings['weightDecay']
         self.gradients.mul_(scale)
-        self.m.mul_(beta1).add_(self.gradients, alpha=1 - beta1)
-        self.v.mul_(beta2).addcmul_(self.gradients, self.gradients, value=1 - beta2)
-        self.parameters[:self.decayed].mul_(1 - rate * settings['weightDecay'])
-        denominator = (self.v / (1 - beta2 ** step)).sqrt_().add_(settings['epsilon'])
-        self.parameters.addcdiv_(self.m, denominator, value=-rate / (1 - beta1 ** step))
+        first = 0
+        if settings['kind'] == 'muon':
+            first = self.hidden
+            self.update_hidden(rate * settings['matrixRate'], settings['momentum'], decay)
+        # p −= rate · (m̂ / (√v̂ + ε) + decay · p)
+        beta1, beta2 = settings['beta1'], settings['beta2']
+        p, g, m, v = (buffer[first:] for buffer in (self.parameters, self.gradients, self.m, self.v))
+        m.mul_(beta1).add_(g, alpha=1 - beta1)
+        v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        p[:self.decayed - first].mul_(1 - rate * decay)
+        denominator = (v / (1 - beta2 ** step)).sqrt_().add_(settings['epsilon'])
+        p.addcdiv_(m, denominator, value=-rate / (1 - beta1 ** step))
         self.gradients.zero_()
+
+    def update_hidden(self, rate, momentum, decay):
+        p, g, m = (buffer[:self.hidden] for buffer in (self.parameters, self.gradients, self.m))
+        m.mul_(momentum).add_(g)
+        g.add_(m, alpha=momentum)  # Nesterov's form
+        p.mul_(1 - rate * decay)
+        for shape, names in self.hidden_shapes.items():
+            # Matrices of one shape at once: small ones would leave a GPU idle.
+            updates = orthogonalize(torch.stack([self.view(g, name) for name in names]), self.half)
+            for name, update in zip(names, updates):
+                self.view(p, name).add_(update, alpha=-rate * 0.2 * math.sqrt(max(shape)))
+
+
+def orthogonalize(x, half):
+    """Newton–Schulz of matrices (n, R, C), as in muon.ts."""
+    x = x / torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True).clamp_min(1e-30)
+    tall = x.shape[-2] > x.shape[-1]
+    if tall:
+        x = x.mT
+    if half:
+        x = x.bfloat16()
+    for _ in range(5):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.775 * gram + 2.0315 * (gram @ gram)) @ x
+    return (x.mT if tall else x).float()
+
+
+class SpikeGuard:
+    """Tells a step that would do harm from the steps before it: guard.ts, line by line."""
+
+    WINDOW, LEAST, MOST_IN_A_ROW, LEAST_SPREAD = 100, 50, 5, 0.05
+
+    def __init__(self, threshold, state=None):
+        state = state or {'losses': [], 'norms': [], 'skipped': 0, 'inRow': 0}
+        self.threshold = math.inf if threshold is None else threshold
+        self.losses, self.norms = list(state['losses']), list(state['norms'])
+        self.skipped, self.in_row = state['skipped'], state['inRow']
+
+    def state(self):
+        return {'losses': self.losses, 'norms': self.norms, 'skipped': self.skipped, 'inRow': self.in_row}
+
+    def judge(self, loss, norm):
+        """None: take the step. Otherwise why not, in words. Counts it either way."""
+        reason = self.reason(loss, norm)
+        if reason is not None:
+            self.skipped += 1
+            self.in_row += 1
+            return reason
+        self.in_row = 0
+        self.losses = (self.losses + [loss])[-self.WINDOW:]
+        self.norms = (self.norms + [norm])[-self.WINDOW:]
+        return None
+
+    def reason(self, loss, norm):
+        if not math.isfinite(loss):
+            return f'loss {loss}'
+        if not math.isfinite(norm):
+            return f'gradient norm {norm}'
+        if len(self.losses) < self.LEAST:
+            return None
+        usual = self.median(self.losses)
+        if loss > usual + self.threshold * max(self.deviation(self.losses, usual), usual / 20, self.LEAST_SPREAD):
+            return f'loss {loss:.3f} where {usual:.3f} is usual'
+        usual = self.median(self.norms)
+        if norm > usual + self.threshold * max(self.deviation(self.norms, usual), usual):
+            return f'gradient norm {norm:.3g} where {usual:.3g} is usual'
+        return None
+
+    @staticmethod
+    def median(values):
+        return sorted(values)[len(values) // 2]
+
+    def deviation(self, values, center):
+        return 1.4826 * self.median([abs(value - center) for value in values])
 
 
 def learning_rate(schedule, step):
@@ -652,9 +777,11 @@ class Runner:
     def say(self, text):
         self.tell({'type': 'note', 'text': text})
 
-    def told_to_stop(self):
-        """By a signal, by what was asked on the command line, or by a file torch/stop. Asked once a step."""
+    def count_step(self):
         self.steps += 1
+
+    def stop_wanted(self):
+        """By a signal, by what was asked on the command line, or by a file torch/stop. Asked once a step."""
         late = self.args.minutes is not None and time.perf_counter() - self.started > 60 * self.args.minutes
         return self.stop or late or self.steps == self.args.steps or (self.rank == 0 and (self.run / 'torch' / 'stop').exists())
 
@@ -677,9 +804,9 @@ class Runner:
             keep_metrics(self.run / 'metrics.jsonl', plan['stageNames'][:latest[1]['stage']] if latest else [],
                          latest[1]['stageName'] if latest else None, latest[1]['step'] if latest else 0)
         model = Transformer(self.config).to(self.device)
-        optimizer = AdamW(model, plan['parameters'], self.device)
+        optimizer = Optimizer(model, plan['parameters'], self.device, half=self.device.type == 'cuda' and self.autocast)
         source = latest[0] / 'weights.safetensors' if latest else self.run / 'torch' / 'initial.safetensors'
-        optimizer.load(read_safetensors(source), optimizer.parameters)
+        optimizer.load(read_safetensors(source), optimizer.weights())
         self.peak = Peak(self.device, self.autocast, self.world)
         self.say(f'{self.engine}, {self.world} process{"es" if self.world > 1 else ""}')
         before = latest[1].get('engine') if latest else None
@@ -690,12 +817,7 @@ class Runner:
             if latest is not None and stage['index'] < latest[1]['stage']:
                 continue
             here = latest if latest is not None and latest[1]['stage'] == stage['index'] else None
-            optimizer.m.zero_()
-            optimizer.v.zero_()
-            if here is not None:
-                moments = read_safetensors(here[0] / 'optimizer.safetensors')
-                optimizer.load(moments, optimizer.m, 'm.')
-                optimizer.load(moments, optimizer.v, 'v.')
+            optimizer.begin(stage['optimizer'], here[0] if here is not None else None)
             summary, finished = Stage(self, model, optimizer, stage, here, results).train()
             if not finished:
                 if self.rank == 0:
@@ -710,7 +832,14 @@ class Runner:
 class Stage:
     def __init__(self, runner, model, optimizer, plan, here, results):
         self.runner, self.model, self.optimizer, self.plan, self.results = runner, model, optimizer, plan, results
-        self.steps = plan['schedule']['steps']
+        self.schedule = plan['schedule']
+        self.steps = self.schedule['steps']
+        self.guard = SpikeGuard(plan['spikeThreshold'], here[1].get('guard') if here is not None else None)
+        # A stage in minutes: plan.json orders more steps than there will be, unless its length is known.
+        self.unmeasured = plan.get('minutes') is not None
+        known = here[1]['steps'] if here is not None else self.lengths().get(plan['name'])
+        if self.unmeasured and known is not None:
+            self.set_length(known)
         self.context = plan['contextLength']
         self.step, self.tokens, self.held_out, self.checkpointed = 0, 0, None, -1
         if here is not None:
@@ -731,6 +860,18 @@ class Stage:
         self.matrix_weights = sum(math.prod(entry['shape']) for entry in matrices)
         self.loss = self.plain_loss
 
+    def lengths(self):
+        """Steps of stages in minutes, as measured in this run by either engine."""
+        path = self.runner.run / 'lengths.json'
+        kept = json.loads(path.read_text('utf-8')) if path.exists() else None
+        return kept['steps'] if kept is not None and kept['recipe'] == self.runner.plan['recipe'] else {}
+
+    def set_length(self, steps):
+        self.steps, self.unmeasured = steps, False
+        share = self.plan['warmupShare']
+        warmup = self.schedule['warmup'] if share is None else math.floor(share * steps + 0.5)
+        self.schedule = {**self.schedule, 'steps': steps, 'warmup': warmup}
+
     def rows_that_fit(self):
         """A power of two from 4,096 to 65,536: activations in bf16, logits and their gradient in f32, in half of the memory."""
         config = self.runner.config
@@ -740,7 +881,10 @@ class Stage:
         return 2 ** max(12, min(16, int(math.log2(max(1, free / 2 / row)))))
 
     def plain_loss(self, batch):
-        return self.model(**batch, attention=self.attention, context=self.context, only_targets=not self.fixed)
+        return self.model(**batch, attention=self.attention, context=self.context, only_targets=not self.fixed, **self.objective())
+
+    def objective(self):
+        return {'smoothing': self.plan['objective']['smoothing'], 'z_loss': self.plan['objective']['zLoss']}
 
     def compile(self):
         """torch.compile where it runs and agrees with what it compiles; tried on the first batch, of which nothing is learned."""
@@ -756,78 +900,152 @@ class Stage:
                 """Loss and the norm of its gradient."""
                 self.optimizer.gradients.zero_()
                 with runner.autocasting():
-                    loss = loss_of(batch)
-                loss.backward()
-                return float(loss.detach()), float(self.optimizer.norm())
+                    objective, nats = loss_of(batch)
+                objective.backward()
+                return float(nats), float(self.optimizer.norm())
 
             expected = outcome(self.plain_loss)
-            got = outcome(lambda batch: compiled(**batch, attention=self.attention, context=self.context))
+            got = outcome(lambda batch: compiled(**batch, attention=self.attention, context=self.context, **self.objective()))
             good = abs(got[0] - expected[0]) <= 0.01 * expected[0] + 1e-3 and abs(got[1] - expected[1]) <= 0.05 * expected[1] + 1e-6
             why = f'gives loss and gradient norm {got[0]:.4f}, {got[1]:.4f} where {expected[0]:.4f}, {expected[1]:.4f} are right'
         except Exception as error:
             good, why = False, f'does not run here ({first_line(error)})'
         self.optimizer.gradients.zero_()
         if good:
-            self.loss = lambda batch: compiled(**batch, attention=self.attention, context=self.context)
+            self.loss = lambda batch: compiled(**batch, attention=self.attention, context=self.context, **self.objective())
         runner.say('torch.compile: in use' if good else f'torch.compile: {why} and is not used')
 
+    def gradient(self, feed, mine):
+        """Adds up a step's gradients, of all processes, in the optimizer: nats, targets, whether anybody was told to stop, norm."""
+        runner = self.runner
+        stats = torch.zeros(3, dtype=torch.float64, device=runner.device)
+        for _ in mine:
+            batch = feed.next(runner.device)
+            with runner.autocasting():
+                objective, nats = self.loss(batch)
+            objective.backward()
+            stats[0] += nats
+            stats[1] += (batch['targets'] != IGNORED).sum()
+        if runner.stop_wanted():
+            stats[2] += 1
+        if runner.world > 1:
+            dist.all_reduce(stats)
+            dist.all_reduce(self.optimizer.gradients)
+        return torch.cat((stats, self.optimizer.norm().view(1))).tolist()
+
+    def estimate(self, mine):
+        """Times some steps, of which nothing is learned; with them a stage in minutes gets its length, which the run keeps."""
+        runner, plan = self.runner, self.plan
+        left = self.steps - self.step
+        if not self.unmeasured and left * len(mine) < WORTH_MEASURING:
+            return
+        count = min(left, 10, max(4, left // 10))
+        feed = Feed(self.batches, self.step, self.step + count, mine, runner.device.type == 'cuda')
+        times, began = [], time.perf_counter()
+        try:
+            for number in range(count):
+                started = time.perf_counter()
+                norm = self.gradient(feed, mine)[-1]
+                # A resumed stage has moments to keep; what the update takes is then left out.
+                if self.step == 0 and math.isfinite(norm):
+                    self.optimizer.update(0.0, 1, 0.0)
+                float(self.optimizer.gradients.zero_()[0])  # Until the device is done.
+                times.append(time.perf_counter() - started)
+                # One process's clock decides for all: they would part ways.
+                over = torch.tensor(float(number >= 3 and time.perf_counter() - began > 10), device=runner.device)
+                if runner.world > 1:
+                    dist.broadcast(over, 0)
+                if float(over) > 0:
+                    break
+        finally:
+            feed.closed = True
+        if self.step == 0:
+            self.optimizer.begin(plan['optimizer'])
+        seconds = torch.tensor(statistics.median(times[1:] or times), dtype=torch.float64, device=runner.device)
+        if runner.world > 1:
+            dist.broadcast(seconds, 0)
+        seconds = 1.05 * float(seconds)
+        if self.unmeasured:
+            steps = max(min(LEAST_STEPS, self.steps), min(self.steps, math.floor(60 * plan['minutes'] / seconds + 0.5)))
+            if runner.rank == 0:
+                work = runner.run / 'lengths.json.tmp'
+                work.write_text(json.dumps({'recipe': runner.plan['recipe'], 'steps': {**self.lengths(), plan['name']: steps}}), 'utf-8')
+                work.replace(runner.run / 'lengths.json')
+            self.set_length(steps)
+            left = steps - self.step
+        runner.tell({'type': 'estimate', 'stage': plan['name'], 'steps': left, 'tokens': left * plan['batchTokens'], 'seconds': left * seconds})
+
     def train(self):
-        runner, plan, optimizer = self.runner, self.plan, self.optimizer
-        name, settings = plan['name'], plan['adamw']
-        runner.tell({'type': 'stage', 'stage': name, 'steps': self.steps, 'step': self.step, 'tokensPerStep': plan['batchTokens'],
-                     'parameters': runner.plan['parameterCount'], 'peakGflops': runner.peak.gflops, 'epochs': plan['epochs']})
-        self.compile()
+        runner, plan, optimizer, guard = self.runner, self.plan, self.optimizer, self.guard
+        name, clip = plan['name'], plan['optimizer']['clip']
         mine = range(runner.rank * self.mine_count, (runner.rank + 1) * self.mine_count)
+        self.compile()
+        self.estimate(mine)
+        share = self.steps / plan['schedule']['steps']
+        runner.tell({'type': 'stage', 'stage': name, 'steps': self.steps, 'step': self.step, 'tokensPerStep': plan['batchTokens'],
+                     'parameters': runner.plan['parameterCount'], 'peakGflops': runner.peak.gflops,
+                     'epochs': {source: round(passes * share, 2) for source, passes in plan['epochs'].items()}})
         feed = Feed(self.batches, self.step, self.steps, mine, runner.device.type == 'cuda')
         recent = []
+        owed = [self.step - back for back in range(guard.in_row)]  # steps left out since the last one taken
         try:
             while self.step < self.steps:
                 started = time.perf_counter()
-                # nats, targets, whether anybody was told to stop
-                stats = torch.zeros(3, dtype=torch.float64, device=runner.device)
-                for _ in mine:
-                    batch = feed.next(runner.device)
-                    with runner.autocasting():
-                        loss = self.loss(batch)
-                    loss.backward()
-                    stats[0] += loss.detach()
-                    stats[1] += (batch['targets'] != IGNORED).sum()
-                if runner.told_to_stop():
-                    stats[2] += 1
-                if runner.world > 1:
-                    dist.all_reduce(stats)
-                    dist.all_reduce(optimizer.gradients)
-                nats, targets, stop, norm = torch.cat((stats, optimizer.norm().view(1))).tolist()
+                runner.count_step()
+                nats, targets, stop, norm = self.gradient(feed, mine)
                 targets = max(1.0, targets)
                 loss, norm = nats / targets, norm / targets
-                rate = learning_rate(plan['schedule'], self.step + 1)
-                if not (math.isfinite(loss) and math.isfinite(norm)):
-                    kept = f'the checkpoint of step {self.checkpointed} is kept' if self.checkpointed > 0 else \
-                        'there is no checkpoint of this stage yet'
-                    raise RunError(
-                        f'stage "{name}" diverged at step {self.step + 1}: loss {loss}, gradient norm {norm}, learning rate {rate:.3g}; '
-                        f'{kept}: lower learning_rate or lengthen warmup', kind='divergence', step=self.step + 1)
-                clipped = settings['clip'] / norm if norm > settings['clip'] else 1.0
+                rate = learning_rate(self.schedule, self.step + 1)
                 self.step += 1
-                optimizer.update(settings, rate, self.step, clipped / targets)
+                last = self.step == self.steps
                 tokens, pairs = self.batches.work(self.step - 1)
                 self.tokens += tokens
-                seconds = time.perf_counter() - started
-                recent = (recent + [seconds])[-31:]
-                flops = training_flops(runner.config, self.matrix_weights, tokens, targets, pairs)
-                line = {
-                    'type': 'step', 'stage': name, 'step': self.step, 'tokens': self.tokens, 'loss': loss, 'learning_rate': rate,
-                    'gradient_norm': norm,
-                    'timing': {'ms': round(seconds * 1000, 1), 'tokens_per_second': round(tokens / seconds, 1),
-                               'peak_share': round(runner.peak.share(flops / seconds / 1e9), 4)},
-                }
-                runner.emit(line, record=True)
-                runner.tell({**line, 'steps': self.steps, 'secondsLeft': (self.steps - self.step) * statistics.median(recent)})
-                last = self.step == self.steps
-                if last or self.step % plan['evalEvery'] == 0:
+                reason = guard.judge(loss, norm)
+                if reason is None:
+                    clipped = clip / norm if norm > clip else 1.0
+                    optimizer.update(rate, self.step - guard.skipped, clipped / targets)
+                    seconds = time.perf_counter() - started
+                    recent = (recent + [seconds])[-31:]
+                    flops = training_flops(runner.config, self.matrix_weights, tokens, targets, pairs)
+                    line = {
+                        'type': 'step', 'stage': name, 'step': self.step, 'tokens': self.tokens, 'loss': loss, 'learning_rate': rate,
+                        'gradient_norm': norm,
+                        'timing': {'ms': round(seconds * 1000, 1), 'tokens_per_second': round(tokens / seconds, 1),
+                                   'peak_share': round(runner.peak.share(flops / seconds / 1e9), 4)},
+                    }
+                    runner.emit(line, record=True)
+                    runner.tell({**line, 'steps': self.steps, 'secondsLeft': (self.steps - self.step) * statistics.median(recent)})
+                else:
+                    optimizer.gradients.zero_()
+                    line = {
+                        'type': 'skip', 'stage': name, 'step': self.step, 'tokens': self.tokens, 'loss': loss if math.isfinite(loss) else None,
+                        'gradient_norm': norm if math.isfinite(norm) else None, 'reason': reason,
+                    }
+                    runner.emit(line, record=True)
+                    runner.tell({**line, 'skipped': guard.skipped})
+                    if guard.in_row >= guard.MOST_IN_A_ROW or (last and not math.isfinite(loss)):
+                        kept = f'the checkpoint of step {self.checkpointed} is kept' if self.checkpointed > 0 else \
+                            'there is no checkpoint of this stage yet'
+                        raise RunError(
+                            f'stage "{name}" diverged at step {self.step}: loss {loss}, gradient norm {norm}, learning rate {rate:.3g}, '
+                            f'step {guard.in_row} in a row to be left out; {kept}: lower learning_rate or lengthen warmup',
+                            kind='divergence', step=self.step)
+                    # Whether the weights are still good is to be seen: what this step was due is done after the next one that is taken.
+                    if not last:
+                        owed.append(self.step)
+                        if stop > 0:
+                            self.checkpoint()
+                            return self.summary(), False
+                        continue
+
+                def due(every):
+                    return last or any(step % every == 0 for step in [*owed, self.step])
+
+                if due(plan['evalEvery']):
                     self.measure()
-                if last or self.step % plan['checkpointEvery'] == 0 or stop > 0:
+                if due(plan['checkpointEvery']) or stop > 0:
                     self.checkpoint()
+                owed = []
                 if stop > 0 and not last:
                     return self.summary(), False
         finally:
@@ -850,7 +1068,7 @@ class Stage:
                 tokens, targets, positions = pad_rows(batch.astype(np.int64), self.context, runner.plan['padding'])
                 batch = to_device(on_host(tokens, targets, positions), runner.device)
                 with runner.autocasting():
-                    nats[index] += self.model(**batch, attention=self.attention, context=self.context, only_targets=True)
+                    nats[index] += self.model(**batch, attention=self.attention, context=self.context, only_targets=True)[1]
         if runner.world > 1:
             dist.all_reduce(nats)
         if not bool(torch.isfinite(nats).all()):
@@ -884,7 +1102,8 @@ class Stage:
         plan, held_out = self.plan, self.held_out or {}
         gone = self.place()['sources']
         return {
-            'stage': plan['name'], 'kind': plan['kind'], 'steps': self.step, 'tokens': self.tokens, 'contextLength': self.context,
+            'stage': plan['name'], 'kind': plan['kind'], 'steps': self.step, 'tokens': self.tokens,
+            **({'skipped': self.guard.skipped} if self.guard.skipped > 0 else {}), 'contextLength': self.context,
             'loss': held_out.get('loss'), 'bitsPerByte': held_out.get('bitsPerByte'), 'sources': held_out.get('sources', {}),
             'epochs': {source['name']: round(gone[index]['tokens'] / source['tokens'], 3) for index, source in enumerate(plan['sources'])},
         }
@@ -903,7 +1122,7 @@ class Stage:
         state = {
             'version': CHECKPOINT_VERSION, 'recipe': runner.plan['recipe'], 'data': runner.plan['data'], 'engine': runner.engine,
             'stage': plan['index'], 'stageName': plan['name'], 'step': self.step, 'steps': self.steps, 'tokens': self.tokens,
-            'loader': self.place(), 'results': self.results + [self.summary()],
+            'loader': self.place(), 'guard': self.guard.state(), 'results': self.results + [self.summary()],
         }
         folder = save_checkpoint(runner.run / 'checkpoints', state, weights, moments, plan['keepCheckpoints'])
         runner.tell({'type': 'checkpoint', 'stage': plan['name'], 'step': self.step, 'folder': str(folder)})
@@ -929,6 +1148,11 @@ def in_words(event):
             f'grad {event["gradient_norm"]:.2f}  {event["timing"]["tokens_per_second"]:,.0f} tok/s  {event["secondsLeft"] / 60:.1f} min left'
     if kind == 'held-out':
         return f'{event["stage"]} {event["step"]}: held-out loss {event["loss"]:.3f}, {event["bits_per_byte"]:.3f} bits per byte'
+    if kind == 'estimate':
+        return f'{event["stage"]}: {event["steps"]:,} steps, {event["tokens"]:,} tokens, about {event["seconds"] / 60:.1f} minutes ' \
+            '(measured on the first batches)'
+    if kind == 'skip':
+        return f'{event["stage"]} {event["step"]}: left out, {event["reason"]}; nothing was learned of it ({event["skipped"]} so far)'
     if kind == 'checkpoint':
         return f'checkpoint: {event["folder"]}'
     if kind == 'finished':
