@@ -29,6 +29,8 @@ async function main(args: readonly string[]): Promise<number> {
     .version(packageJson.version)
     .configureHelp({ helpWidth: 100 })
     .showHelpAfterError('(parley --help, or parley VERB --help, shows what can be asked)')
+    // What stands after a subcommand is the subcommand's, also where both know a flag of that name.
+    .enablePositionalOptions()
     .exitOverride();
   try {
     // Only the verb that is asked for is loaded; help for everything loads everything.

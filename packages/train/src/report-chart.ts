@@ -119,7 +119,7 @@ function verticalScale({ series, log, fromZero, level, height }: ChartOptions): 
   const lines = series.flatMap(({ points }) => points.map(({ y }) => y));
   // Single outliers may leave the picture at the top; what the lines say stays in.
   const ranked = series.flatMap(({ band }) => band ?? []).flatMap(({ low, high }) => [low, high]).sort((a, b) => a - b);
-  const inner = [ranked[Math.floor(ranked.length * 0.005)], ranked[Math.ceil(ranked.length * 0.995) - 1]].filter((y) => y !== undefined);
+  const inner = [ranked[Math.floor(ranked.length * 0.02)], ranked[Math.ceil(ranked.length * 0.98) - 1]].filter((y) => y !== undefined);
   const values = [...lines, ...inner, ...(level === undefined ? [] : [level.y])].filter((y) => Number.isFinite(y) && (log !== true || y > 0));
   let [low, high] = extremes(values);
   if (log === true && values.length > 0) {

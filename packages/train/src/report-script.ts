@@ -43,6 +43,7 @@ figcaption h3{flex:1}figcaption .unit{font-weight:400;color:var(--soft);margin-l
 .samples col.at{width:8.5rem}.samples tbody th{color:var(--soft);font-weight:400;font-size:.82rem}.samples tbody th b{display:block;color:var(--ink);font-weight:600;font-size:.9rem}.samples tbody th span{font-weight:400;color:var(--soft)}.passes{white-space:nowrap}
 .samples .same{color:var(--faint)}.samples+.samples,.wide+.wide{margin-top:1.6rem}
 .cut{color:var(--soft)}
+@media(max-width:620px){.stages{flex-direction:column}.stages li{flex:none!important}.stages small{display:inline;margin-left:.4em}}
 @media(max-width:860px){.charts{grid-template-columns:minmax(0,1fr)}}
 @media(max-width:720px){.many .plot{padding-right:.4rem}.ends{display:none}.legend{display:flex}.st span{display:none}.plot{padding-left:2.7rem}.data,.note{margin-left:0}.xt.odd{display:none}
 .samples,.samples tbody,.samples tr,.samples td,.samples tbody th{display:block;width:auto}.samples thead,.samples colgroup{display:none}.samples tr{padding:.5rem 0;border-bottom:1px solid var(--line)}.samples td,.samples tbody th{border:0;padding:.15rem 0}.samples td::before{content:attr(data-prompt);display:block;font-size:.78rem;color:var(--soft)}.samples tbody th b{display:inline}}

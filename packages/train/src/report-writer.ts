@@ -104,7 +104,7 @@ class ReportWriter {
   }
 
   #load(): RunHistory {
-    return loadHistory(this.#opened.output);
+    return readHistory(this.#opened.output);
   }
 
   #record(line: StartLine): void {
@@ -172,7 +172,7 @@ export async function writeRunReport(folder: string, target?: string): Promise<s
   const latest = (await listCheckpoints(join(folder, 'checkpoints'))).at(-1);
   const starts = readStarts(folder);
   const results = latest?.state.results ?? [];
-  const history = loadHistory(folder);
+  const history = readHistory(folder);
   const derived = await readDerived(folder);
   const open = recipe?.stages.map((stage) => ({ ...stage, ...Object.fromEntries((derived?.stages[stage.name] ?? []).map(({ what, value }) => [what, value])) }));
   const planned = plannedStages(open ?? [], manifest, undefined).map((stage, i) => {
@@ -225,7 +225,8 @@ function stateOf(starts: readonly StartLine[], done: boolean | null): Pick<RunRe
   return { state: 'stopped', message: null };
 }
 
-function loadHistory(folder: string): RunHistory {
+/** What a run has measured so far. */
+export function readHistory(folder: string): RunHistory {
   const history = new RunHistory();
   const path = join(folder, 'metrics.jsonl');
   if (existsSync(path)) for (const line of readMetrics(path)) history.add(line);

@@ -75,6 +75,16 @@ test('a folder of text files becomes a model folder with no recipe, and the last
   expect(readFileSync(join(folder, 'runs', 'letters', 'model', 'README.md'), 'utf8')).toContain('| talking (finetune) | 3 |');
 });
 
+test('where there is no terminal, lines say where the report is, and train report makes it again', async () => {
+  const { errors } = await parley(['train', 'letters', '--name', 'watched', '--threads', '1', '--max-steps', '2', '--minutes', '1']);
+  expect(errors).toMatch(/Watch it in a browser: file:\/\/.*\/runs\/watched\/report\.html\n/);
+  expect(errors).not.toContain('\u001b');
+  const made = await parley(['train', 'report', 'runs/watched', '--output', 'again.html']);
+  expect(made).toMatchObject({ status: 0, errors: 'The report is in again.html\n' });
+  expect(readFileSync(join(folder, 'again.html'), 'utf8')).toContain('<title>watched: training report</title>');
+  expect(readFileSync(join(folder, 'runs', 'watched', 'report.html'), 'utf8')).toContain('>finished</span>');
+});
+
 test('a model that was trained can be trained further', async () => {
   const { status, errors } = await parley(['train', 'letters', '--from', 'runs/letters/model', '--name', 'further', '--threads', '1', '--max-steps', '2', '--minutes', '1']);
   expect(errors).toContain('parley chat --model runs/further/model');
@@ -107,6 +117,7 @@ test.each([
   [['train', 'small.yaml', '--nproc', '2'], 2, /--nproc is for PyTorch: add --engine torch/],
   [['train', 'small.yaml', '--output', 'none', '--engine', 'torch', '--python', 'no-python'], 1, /no-python is not there: install PyTorch/],
   [['train', 'letters', '--output', 'none', '--engine', 'torch', '--prepare-only'], 2, /given in minutes.*for PyTorch say steps, tokens or epochs/],
+  [['train', 'report', 'nowhere'], 1, /nowhere holds no metrics\.jsonl/],
   [['train', 'nowhere.yaml'], 2, /nowhere\.yaml: there is no such recipe/],
   [['data', 'inspect', 'nowhere'], 1, /nowhere: there is no such file or folder/],
   [['data', 'prepare', 'letters'], 2, /--tokenizer/],

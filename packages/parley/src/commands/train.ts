@@ -1,12 +1,14 @@
 /** `parley train`: follow a recipe, or make one for somebody's own texts and follow that. */
 import { existsSync } from 'node:fs';
-import { relative } from 'node:path';
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { ownTextRecipe, Recipe, RunResult, Sampler, TrainEvent } from '@parley/train';
 import type { Tokenizer } from '@parley/tokenizer';
 import { UsageError } from '../errors.ts';
 import { positive, threads, wholeFromOne } from '../flag-values.ts';
 import { catchInterrupts } from '../interrupts.ts';
+import type { Printer } from '../train-printer.ts';
+import { count, quoted, shown } from '../wording.ts';
 
 interface TrainFlags {
   resume?: boolean;
@@ -21,11 +23,12 @@ interface TrainFlags {
   python?: string;
   nproc?: number;
   prepareOnly?: boolean;
+  plain?: boolean;
   json?: boolean;
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('train')
     .description('train a model: by a recipe, or on your own texts and chats')
     .argument('<recipe-or-texts>', 'a recipe (.yaml), or a file or folder of .txt, .md and .jsonl to train on')
@@ -41,10 +44,11 @@ export function register(program: Command): void {
     .option('--python <path>', 'torch: the Python that has PyTorch (default: the first of python3, /usr/bin/python3)')
     .option('--nproc <n>', 'torch: processes on this machine, one a GPU, under torchrun (default: 1)', wholeFromOne)
     .option('--prepare-only', 'torch: only fill the run\'s folder, to be trained on a machine that has Python and no Node')
+    .option('--plain', 'print lines, as where there is no terminal, instead of a picture that is drawn over')
     .option('--json', 'print one JSON object a line: everything that happens')
     .addHelpText('after', `
-A run is a folder: tokenizer, data, checkpoints, metrics.jsonl, loss-curve.svg and, at the end, model. Ctrl-C writes a
-checkpoint and stops; --resume goes on from the last one, also after a crash, to the same result as if nothing had happened.
+A run is a folder: tokenizer, data, checkpoints, metrics.jsonl, report.html and, at the end, model. The report is a page that is
+written again every few seconds: open it in a browser and leave it open. Ctrl-C writes a checkpoint and stops; --resume goes on from the last one, also after a crash, to the same result as if nothing had happened.
 
 Examples:
   $ parley train my-letters/                             a model of your own texts, in about five minutes
@@ -53,18 +57,29 @@ Examples:
   $ parley train recipes/parley-nano.yaml                the model that ships with Parley
   $ parley train recipes/parley-nano.yaml --resume
   $ parley train recipes/gpt-14m.yaml --max-steps 20     try a recipe out
+  $ parley train report runs/parley-nano                 the report of a run that was trained before
   $ parley train recipes/gpt-14m.yaml --engine torch     on PyTorch, on a GPU where there is one`)
     .action(async (target: string, flags: TrainFlags) => {
       const result = await train(target, flags);
       if (result.ended === 'aborted') process.exitCode = 130;
+    });
+  command
+    .command('report')
+    .description('make report.html of a run from what is in its folder')
+    .argument('<run>', 'the folder of a run (of texts that are in a folder called report, train ./report)')
+    .option('--output <file>', 'where the page goes (default: report.html in the run\'s folder)')
+    .action(async (folder: string, flags: { output?: string }) => {
+      const { writeRunReport } = await import('@parley/train');
+      process.stderr.write(`The report is in ${shown(await writeRunReport(folder, flags.output))}\n`);
     });
 }
 
 async function train(target: string, flags: TrainFlags): Promise<RunResult> {
   const { createBackend } = await import('@parley/engine/node');
   const training = await import('@parley/train');
-  const printer = flags.json === true ? jsonPrinter() : textPrinter();
-  using interrupts = catchInterrupts(() => printer.say('Stopping after this step; once more to stop at once.'));
+  const { makePrinter } = await import('../train-printer.ts');
+  const printer = makePrinter({ json: flags.json === true, plain: flags.plain === true });
+  using interrupts = catchInterrupts(() => printer.stopping('Stopping after this step; once more to stop at once.'));
   const { signal } = interrupts;
   const again = `parley train ${quoted(target)} --resume${given(flags)}`;
   refuseTorchFlags(flags);
@@ -91,6 +106,9 @@ async function train(target: string, flags: TrainFlags): Promise<RunResult> {
     }
     const torch = flags.engine === 'torch';
     printer.say(`${recipe.name}: training on ${torch ? 'PyTorch' : backend.description}; the run is kept in ${shown(output)}`);
+    printer.begin({
+      name: recipe.title ?? recipe.name, stages: recipe.stages.map((stage) => stage.name), folder: output, report: join(output, training.REPORT_FILE),
+    });
     const result = await (torch ? training.runTorch({ ...options, python: flags.python, processes: flags.nproc }) : training.run(options));
     printer.end(result, again);
     return result;
@@ -121,11 +139,6 @@ function refuseTorchFlags(flags: TrainFlags): void {
     if (value !== undefined) throw new UsageError(`${flag} is for PyTorch: add --engine torch`);
   }
 }
-
-/** A word of a command line as a shell takes it, to be copied. */
-const quoted = (word: string): string => (/^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
-
-const count = (amount: number, one: string): string => `${amount.toLocaleString('en')} ${one}${amount === 1 ? '' : 's'}`;
 
 interface Work {
   readonly recipe: Recipe;
@@ -168,115 +181,4 @@ function makeSampler(tokenizer: Tokenizer): Sampler {
     }
     return texts;
   };
-}
-
-interface Printer {
-  say(text: string): void;
-  event(event: TrainEvent): void;
-  end(result: RunResult, again: string): void;
-  close(): void;
-}
-
-function jsonPrinter(): Printer {
-  const print = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
-  return {
-    say: (text) => print({ type: 'note', text }),
-    event: print,
-    end: (result) => print({ type: 'end', ...result }),
-    close: () => {},
-  };
-}
-
-/** On a terminal the progress line is written over; elsewhere it is printed every ten seconds, so that logs stay readable. */
-function textPrinter(): Printer {
-  const out = process.stderr;
-  const live = out.isTTY === true;
-  let open = false;
-  let lastProgress = 0;
-  const line = (text: string): void => {
-    if (open) out.write('\r\u001b[2K');
-    open = false;
-    out.write(`${text}\n`);
-  };
-  const progress = (text: string, always = false): void => {
-    if (live) {
-      out.write(`\r\u001b[2K${text.slice(0, (out.columns ?? 120) - 1)}`);
-      open = true;
-    } else if (always || performance.now() - lastProgress > 10_000) {
-      lastProgress = performance.now();
-      out.write(`${text}\n`);
-    }
-  };
-  return {
-    say: line,
-    close: () => {
-      if (open) out.write('\n');
-      open = false;
-    },
-    end: (result, again) => {
-      if (result.ended === 'aborted') line(`Stopped; everything so far is in ${shown(result.runFolder)}. Go on with: ${again}`);
-      else if (result.modelFolder !== null) line(`The model is in ${shown(result.modelFolder)}. Talk to it: parley chat --model ${quoted(shown(result.modelFolder))}`);
-    },
-    event: (event) => {
-      switch (event.type) {
-        case 'note':
-          return line(event.text);
-        case 'tokenizer':
-          return progress(`tokenizer: ${event.done.toLocaleString('en')} of ${event.total.toLocaleString('en')} ${event.phase === 'count' ? 'MB read at most' : 'merges'}`);
-        case 'prepare':
-          return progress(`data: ${event.source}, ${event.documents.toLocaleString('en')} documents, ${event.tokens.toLocaleString('en')} tokens`);
-        case 'estimate':
-          return line(
-            `${event.stage}: ${event.steps.toLocaleString('en')} steps, ${event.tokens.toLocaleString('en')} tokens, about ${duration(event.seconds)} ` +
-              '(measured on the first batches)',
-          );
-        case 'derived':
-          for (const { what, value, why } of event.derived) line(`derived: ${event.of} ${what} ${typeof value === 'number' ? value.toLocaleString('en') : value}, because: ${why}`);
-          return undefined;
-        case 'skip':
-          return line(`${event.stage} ${event.step}: left out, ${event.reason}; nothing was learned of it (${count(event.skipped, 'step')} so far)`);
-        case 'stage': {
-          const epochs = Object.entries(event.epochs).map(([source, count]) => `${source} ×${count}`).join(', ');
-          return line(
-            `${event.stage}: ${event.parameters.toLocaleString('en')} parameters, ${event.steps.toLocaleString('en')} steps of ${event.tokensPerStep.toLocaleString('en')} tokens` +
-              `${event.step > 0 ? `, from step ${event.step}` : ''}; passes: ${epochs}; ` +
-              `this machine multiplies at ${event.peakGflops.toFixed(1)} GFLOP/s or more`,
-          );
-        }
-        case 'step': {
-          const text =
-            `${event.stage} ${event.step}/${event.steps}  loss ${event.loss.toFixed(3)}  lr ${event.learning_rate.toExponential(2)}  ` +
-              `grad ${event.gradient_norm.toFixed(2)}  ${Math.round(event.timing.tokens_per_second).toLocaleString('en')} tok/s  ` +
-              `${(event.timing.peak_share * 100).toFixed(0)} % of peak  ${duration(event.secondsLeft)} left`;
-          // The last one stays: it is what training came to.
-          return event.step === event.steps ? line(text) : progress(text, event.step === 1);
-        }
-        case 'held-out':
-          return line(`${event.stage} ${event.step}: held-out loss ${event.loss.toFixed(3)}, ${event.bits_per_byte.toFixed(3)} bits per byte`);
-        case 'sample':
-          return line(`  › ${event.prompt}\n    ${event.text.trim().replaceAll('\n', '\n    ')}`);
-        case 'checkpoint':
-          return live ? undefined : line(`checkpoint: ${shown(event.folder)}`);
-        case 'stage-end':
-          return undefined;
-        case 'export':
-          return undefined;
-        default:
-          return event satisfies never;
-      }
-    },
-  };
-}
-
-function shown(path: string): string {
-  const short = relative(process.cwd(), path);
-  return short.startsWith('..') || short === '' ? path : short;
-}
-
-/** 75 → "1 min 15 s", 7300 → "2 h 2 min". */
-function duration(seconds: number): string {
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
