@@ -2,6 +2,7 @@
 import type { Document } from './document.ts';
 import { plainText } from './document.ts';
 import { cutPoint } from './cut.ts';
+import type { QualityRule } from './quality.ts';
 
 export interface Filters {
   /** Documents with less text than this (UTF-16 units) are dropped. */
@@ -17,7 +18,8 @@ export interface Filters {
 }
 
 export type DropReason =
-  | 'empty' | 'no_answer' | 'not_selected' | 'too_short' | 'too_long' | 'turn_too_long' | 'excluded' | 'duplicate' | 'over_source_limit';
+  | 'empty' | 'no_answer' | 'not_selected' | 'too_short' | 'too_long' | 'turn_too_long' | 'excluded' | 'duplicate' | 'over_source_limit'
+  | 'mojibake' | 'other_language' | QualityRule;
 
 export type Filtered = { readonly keep: Document; readonly cut: boolean } | { readonly drop: DropReason };
 

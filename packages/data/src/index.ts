@@ -1,4 +1,4 @@
-export { type Change, cleanDocument, cleanText } from './clean.ts';
+export { type Change, CLEAN_STEPS, cleanDocument, type CleanOptions, type CleanStep, cleanText } from './clean.ts';
 export { convertDocument, convertText, type Conversion } from './convert.ts';
 export { cutPoint } from './cut.ts';
 export { dialogues } from './dialogue.ts';
@@ -9,12 +9,15 @@ export { type Histogram, inspectShards, inspectSource, type Inspection, type Ins
 export {
   IGNORED, Loader, type LoaderOptions, type LoaderPlace, type LoaderSource, type MicroBatch, sequentialBatches,
 } from './loader.ts';
+export { type Guess, identifyLanguage, isAmong, LANGUAGES } from './language.ts';
 export { readLines } from './lines.ts';
 export { type Manifest, type ManifestSource, readManifest, type Split, splitBase } from './manifest.ts';
 export { keyOf, permute } from './permutation.ts';
 export { type LongConversations, type PieceReport, Pieces } from './pieces.ts';
 export { encodeDocument, isHeldOut, prepare, type PrepareOptions, type PrepareProgress, tokenizerDigest } from './prepare.ts';
+export { judgeQuality, type LowQuality, QUALITY_RULES, type QualityRule, type QualityThresholds } from './quality.ts';
 export { type FieldValue, findFiles, isWanted, readDocuments, type ReadOptions, toDocument } from './readers.ts';
+export { deepClean, type OnChange, refineDocument, type Refined, type Refinement } from './refine.ts';
 export { ShardReader, ShardWriter, type SplitSummary } from './shards.ts';
 export { emptyCounts, type FileRecord, fileRecord, readSource, type SourceCounts, sourceFiles, type SourceSpec, splitDigest } from './sources.ts';
 export { fillTemplate } from './template.ts';

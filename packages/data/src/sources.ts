@@ -2,16 +2,18 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
+import { SharedLines } from './boilerplate.ts';
 import { type Change, cleanDocument } from './clean.ts';
 import { dialogues } from './dialogue.ts';
 import { convertDocument, type Conversion } from './convert.ts';
 import { type Document, identity, splitIdentity } from './document.ts';
 import { DataError } from './errors.ts';
-import { type DropReason, filterDocument, type Filters } from './filter.ts';
+import type { DropReason } from './filter.ts';
 import { cutPoint } from './cut.ts';
 import { findFiles, readDocuments, type ReadOptions } from './readers.ts';
+import { deepClean, type OnChange, refineDocument, type Refinement } from './refine.ts';
 
-export interface SourceSpec extends Filters, Omit<ReadOptions, 'signal' | 'onSkip'> {
+export interface SourceSpec extends Refinement, Omit<ReadOptions, 'signal' | 'onSkip'> {
   /** Letters, digits, dots, dashes: it names the shard files. */
   readonly name: string;
   /** Files or folders. */
@@ -42,6 +44,8 @@ export interface SourceCounts {
   changed: Partial<Record<Change, number>>;
   /** Texts cut to the source's limit. */
   cut: number;
+  /** Kept documents by language, where a rule of the source asked for it. */
+  languages: Record<string, number>;
 }
 
 export interface FileRecord {
@@ -55,12 +59,15 @@ export interface ReadSourceOptions {
   readonly clean?: boolean | undefined;
   /** Identities seen so far, when duplicates are to be dropped; shared between sources. */
   readonly seen?: Set<string> | undefined;
+  /** Told of each document that is dropped, with a word more than the reason where there is one, and of each change by cleaning. */
+  readonly onDrop?: ((reason: DropReason, document: Document, why: string) => void) | undefined;
+  readonly onChange?: OnChange | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Counters to begin with. */
 export function emptyCounts(): SourceCounts {
-  return { read: 0, kept: 0, dropped: {}, changed: {}, cut: 0 };
+  return { read: 0, kept: 0, dropped: {}, changed: {}, cut: 0, languages: {} };
 }
 
 /** All files of a source, in order. Throws DataError naming the source where one is missing. */
@@ -86,47 +93,69 @@ export async function sourceFiles(source: SourceSpec): Promise<{ files: string[]
 export async function* readSource(
   source: SourceSpec, counts: SourceCounts, options: ReadSourceOptions = {},
 ): AsyncGenerator<{ document: Document; digest: Buffer }> {
+  const { clean = true, onChange } = options;
   const { files } = await sourceFiles(source);
   const onSkip = (): void => {
     counts.read++;
     count(counts.dropped, 'not_selected');
   };
+  const drop = (reason: DropReason, document: Document, why = ''): void => {
+    count(counts.dropped, reason);
+    options.onDrop?.(reason, document, why);
+  };
+  const shared = clean ? await sharedLines(source, files, options) : undefined;
   for (const file of files) {
     for await (const found of readDocuments(file, { ...source, signal: options.signal, onSkip })) {
       const read = source.convert === undefined ? found : convertDocument(found, source.convert);
       if (source.only !== undefined && (read.kind === 'text') !== (source.only === 'texts')) continue;
-      for (const part of splitText(read, source.splitCharacters)) {
+      const deep = deepClean(read, source, { clean, onChange, shared });
+      for (const part of splitText(deep.document, source.splitCharacters)) {
         const made = source.dialogue === true && part.kind === 'text';
-        const origin = made ? splitDigest(options.clean === false ? part : cleanDocument(part).document) : null;
+        const origin = made ? splitDigest(clean ? cleanDocument(part).document : part) : null;
         for (const raw of made ? dialogues(part) : [part]) {
           counts.read++;
           if (counts.kept >= (source.maxDocuments ?? Infinity)) {
-            count(counts.dropped, 'over_source_limit');
+            drop('over_source_limit', raw);
             continue;
           }
-          const { document, changes } = options.clean === false ? { document: raw, changes: [] } : cleanDocument(raw);
-          const filtered = filterDocument(document, source);
-          if ('drop' in filtered) {
-            count(counts.dropped, filtered.drop);
+          const refined = refineDocument(raw, source, { clean, onChange });
+          if ('drop' in refined) {
+            drop(refined.drop, refined.document, refined.why);
             continue;
           }
           if (options.seen !== undefined) {
             // 96 bits: among a billion documents the chance of one false duplicate is about 10⁻¹¹.
-            const key = digestOf(filtered.keep).toString('latin1', 0, 12);
+            const key = digestOf(refined.keep).toString('latin1', 0, 12);
             if (options.seen.has(key)) {
-              count(counts.dropped, 'duplicate');
+              drop('duplicate', refined.keep);
               continue;
             }
             options.seen.add(key);
           }
           counts.kept++;
-          if (filtered.cut) counts.cut++;
-          for (const change of changes) count(counts.changed, change);
-          yield { document: filtered.keep, digest: origin ?? splitDigest(filtered.keep) };
+          if (refined.cut) counts.cut++;
+          if (refined.language !== null) counts.languages[refined.language] = (counts.languages[refined.language] ?? 0) + 1;
+          for (const change of new Set([...deep.changes, ...refined.changes])) count(counts.changed, change);
+          yield { document: refined.keep, digest: origin ?? splitDigest(refined.keep) };
         }
       }
     }
   }
+}
+
+/** A pass over the source to find the lines that many of its documents have; undefined where that is not asked for. */
+async function sharedLines(source: SourceSpec, files: readonly string[], { signal }: ReadSourceOptions): Promise<SharedLines | undefined> {
+  if (source.sharedLines === undefined) return undefined;
+  const lines = new SharedLines(source.sharedLines);
+  for (const file of files) {
+    for await (const found of readDocuments(file, { ...source, signal })) {
+      const read = source.convert === undefined ? found : convertDocument(found, source.convert);
+      if (read.kind !== 'text') continue;
+      const { document } = deepClean(read, source, { clean: true });
+      if (document.kind === 'text') lines.add(document.text);
+    }
+  }
+  return lines;
 }
 
 function* splitText(document: Document, limit: number | undefined): Generator<Document> {

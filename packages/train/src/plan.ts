@@ -32,6 +32,12 @@ export function sourceSpecs(recipe: Recipe, folder: string): SourceSpec[] {
     maxTurnCharacters: source.max_turn_characters,
     maxDocuments: source.max_documents,
     heldOut: source.held_out,
+    columns: source.columns,
+    quotes: source.quotes,
+    clean: source.clean,
+    sharedLines: source.shared_lines,
+    languages: source.languages,
+    quality: source.quality,
     exclude: source.exclude?.map((pattern) => {
       try {
         return new RegExp(pattern, 'u');

@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { CLEAN_STEPS, type CleanStep, LANGUAGES, QUALITY_RULES, type QualityRule } from '@parley/data';
 import { nearestName } from '@parley/model';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
@@ -28,6 +29,11 @@ const whole = amount.pipe(z.number().int());
 const share = z.number().min(0).max(1);
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'may have letters, digits, dots and dashes: it names files');
 const strings = z.union([z.string().transform((text) => [text]), z.array(z.string()).min(1)]);
+
+/** `{ few_words: 20, links: off }`: other thresholds than the default ones. */
+const qualityRules = z.strictObject(Object.fromEntries(
+  Object.keys(QUALITY_RULES).map((rule) => [rule, z.union([z.number().min(0), z.string().regex(/^off$/, 'has to be a threshold, or off').transform(() => null)]).optional()]),
+) as Record<QualityRule, z.ZodOptional<z.ZodUnion<readonly [z.ZodNumber, z.ZodPipe<z.ZodString, z.ZodTransform<null, string>>]>>>);
 
 const source = z.strictObject({
   name,
@@ -56,6 +62,22 @@ const source = z.strictObject({
   max_documents: whole.optional(),
   held_out: share.optional(),
   exclude: strings.optional(),
+  /** For tables: names of the columns where the first row has none; whether double quotes quote. */
+  columns: z.array(z.string()).min(1).optional(),
+  quotes: z.boolean().optional(),
+  /** Steps besides the light ones, or all of them that suit any text. */
+  clean: z.union([
+    z.string().regex(/^full$/, `has to be full, or a list of ${CLEAN_STEPS.join(', ')}`).transform((): CleanStep[] => ['mojibake', 'html', 'boilerplate', 'width', 'whitespace']),
+    z.array(z.enum(CLEAN_STEPS)).min(1),
+  ]).optional(),
+  /** Lines in more than so many documents are the frame of pages, and removed. */
+  shared_lines: whole.optional(),
+  languages: z.array(z.enum(LANGUAGES)).min(1).optional(),
+  quality: z.union([
+    z.string().regex(/^(?:default|off)$/, 'has to be default, off, or thresholds such as { few_words: 20, links: off }')
+      .transform((text) => (text === 'off' ? undefined : {})),
+    qualityRules,
+  ]).optional(),
 }).refine((value) => (value.prompt === undefined) === (value.completion === undefined), {
   message: 'has only one of prompt and completion: a conversation made by templates needs both',
 }).refine(({ prompt = [], completion = [] }) => completion.length <= 1 || completion.length === prompt.length, {
@@ -284,7 +306,7 @@ const article = (type: string): string => (/^[aeiou]/.test(type) ? `an ${type}` 
 const FIELDS = {
   recipe: Object.keys(recipe.shape), sources: Object.keys(source.shape), stages: Object.keys(stage.shape), model: Object.keys(modelFields.shape),
   data: ['held_out', 'deduplicate', 'clean', 'sources'], tokenizer: ['path', 'vocab_size', 'pattern', 'sample_bytes'],
-  lora: Object.keys(lora.shape), export: ['path', 'dtype', 'generation', 'merge'], mixture: ['source', 'weight', 'epochs'],
+  lora: Object.keys(lora.shape), export: ['path', 'dtype', 'generation', 'merge'], mixture: ['source', 'weight', 'epochs'], quality: Object.keys(QUALITY_RULES),
 };
 
 /** ` (did you mean "steps"?)` for a field that is nearly one we know. */

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  cleanDocument, cleanText, convertDocument, convertText, type Conversion, dialogues, filterDocument, isHeldOut, isWanted, type Manifest, type Place, readLines, readManifest,
-  type SourceSpec, splitDigest, toDocument,
+  cleanDocument, cleanText, convertDocument, convertText, type Conversion, deepClean, dialogues, isHeldOut, isWanted, type Manifest, type Place, readLines,
+  readManifest, refineDocument, type SourceSpec, splitDigest, toDocument,
 } from '@parley/data';
 import { Random } from '@parley/engine';
 import { TrainError } from '../errors.ts';
@@ -122,19 +122,19 @@ export function trainedOn(run: TrainingRun, fileHash: string): { sources: string
 }
 
 function seenBy(spec: SourceSpec, { fields, place }: Item, data: { share: number; clean: boolean }): boolean {
-  // Parts of a document go different ways; a limit on documents is of their order. Both count as seen.
-  if (spec.splitCharacters !== undefined) return true;
+  // Parts of a document go different ways; limits on documents and shared lines depend on the others. They count as seen.
+  if (spec.splitCharacters !== undefined || spec.sharedLines !== undefined) return true;
   if (!isWanted(fields, spec)) return false;
   const made = toDocument(fields, place, spec);
   const raw = spec.convert === undefined ? made : convertDocument(made, spec.convert);
   if (spec.only !== undefined && (raw.kind === 'text') !== (spec.only === 'texts')) return false;
-  const document = data.clean ? cleanDocument(raw).document : raw;
-  if (spec.dialogue === true && raw.kind === 'text') {
+  const { document } = deepClean(raw, spec, data);
+  if (spec.dialogue === true && document.kind === 'text') {
     // Conversations made of a text go where the text goes.
-    return [...dialogues(raw)].length > 0 && !isHeldOut(splitDigest(document), data.share);
+    return [...dialogues(document)].length > 0 && !isHeldOut(splitDigest(data.clean ? cleanDocument(document).document : document), data.share);
   }
-  const filtered = filterDocument(document, spec);
-  return 'keep' in filtered && !isHeldOut(splitDigest(filtered.keep), data.share);
+  const refined = refineDocument(document, spec, data);
+  return 'keep' in refined && !isHeldOut(splitDigest(refined.keep), data.share);
 }
 
 export const clean = (text: string): string => cleanText(text).text;
