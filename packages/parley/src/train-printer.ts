@@ -87,6 +87,8 @@ function linePrinter(line: (text: string) => void): Printer {
           );
         case 'held-out':
           return line(`${event.stage} ${event.step}: held-out loss ${event.loss.toFixed(3)}, ${event.bits_per_byte.toFixed(3)} bits per byte`);
+        case 'scores':
+          return line(`${event.stage} ${event.step}: ${count(event.items, 'held-out item')}, loss ${event.loss.toFixed(3)}, ${Object.entries(event.scores).map(([name, value]) => `${name.replaceAll('_', ' ')} ${value.toFixed(3)}`).join(', ')}`);
         case 'sample':
           return line(`  › ${printable(event.prompt)}\n    ${printable(event.text).trim().replaceAll('\n', '\n    ')}`);
         case 'checkpoint':
@@ -170,7 +172,7 @@ function saidOnce(event: TrainEvent): string[] | null {
           `this machine multiplies at ${event.peakGflops.toFixed(1)} GFLOP/s or more`,
       ];
     }
-    case 'tokenizer': case 'prepare': case 'step': case 'held-out': case 'sample': case 'checkpoint': case 'stage-end': case 'export':
+    case 'tokenizer': case 'prepare': case 'step': case 'held-out': case 'scores': case 'sample': case 'checkpoint': case 'stage-end': case 'export':
       return null;
     default:
       return event satisfies never;
@@ -179,5 +181,7 @@ function saidOnce(event: TrainEvent): string[] | null {
 
 function farewell(result: RunResult, again: string, line: (text: string) => void): void {
   if (result.ended === 'aborted') line(`Stopped; everything so far is in ${shown(result.runFolder)}. Go on with: ${again}`);
-  else if (result.modelFolder !== null) line(`The model is in ${shown(result.modelFolder)}. Talk to it: parley chat --model ${quoted(shown(result.modelFolder))}`);
+  else if (result.modelFolder !== null && result.adapterOf !== undefined) {
+    line(`The adapter is in ${shown(result.modelFolder)}. Talk to it: parley chat --model ${quoted(shown(result.adapterOf))} --adapter ${quoted(shown(result.modelFolder))}`);
+  } else if (result.modelFolder !== null) line(`The model is in ${shown(result.modelFolder)}. Talk to it: parley chat --model ${quoted(shown(result.modelFolder))}`);
 }

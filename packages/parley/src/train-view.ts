@@ -58,6 +58,7 @@ export function advance(state: TrainViewState, event: TrainEvent): void {
       state.history.add(event);
       return;
     case 'held-out':
+    case 'scores':
     case 'sample':
       state.history.add(event);
       return;
@@ -202,10 +203,13 @@ function heldOut({ history }: TrainViewState, columns: number, most: number): Li
   return lines;
 }
 
-function facts({ step, saved, skipped }: TrainViewState): Line[] {
+function facts({ step, saved, skipped, history }: TrainViewState): Line[] {
   if (step === null) return [];
   const { timing } = step;
+  const newest = history.scores.at(-1);
+  const scores = newest === undefined || history.stages[newest.stage]?.name !== step.stage ? {} : newest.scores;
   return [
+    ...Object.entries(scores).map(([name, value]) => [span('pale', `${oneLine(name.replaceAll('_', ' '))} `), span('strong', value.toFixed(3))]),
     [span('pale', 'rate '), span('plain', step.learning_rate.toExponential(1))],
     [span('pale', 'gradient '), span('plain', step.gradient_norm.toPrecision(3))],
     [span('plain', Math.round(timing.tokens_per_second).toLocaleString('en')), span('pale', ' tok/s')],

@@ -20,6 +20,15 @@ export interface HeldOutPoint {
   readonly sources: Readonly<Record<string, number>>;
 }
 
+/** What held-out items were answered with. */
+export interface ScorePoint {
+  readonly x: number;
+  readonly stage: number;
+  readonly step: number;
+  readonly loss: number;
+  readonly scores: Readonly<Record<string, number>>;
+}
+
 /** A step that was left out. */
 export interface MarkedStep {
   readonly x: number;
@@ -56,6 +65,7 @@ export class RunHistory {
   /** The last step, as it was recorded. */
   last: Extract<Metrics, { type: 'step' }> | null = null;
   heldOut: HeldOutPoint[] = [];
+  scores: ScorePoint[] = [];
   samples: Sample[] = [];
   readonly prompts: string[] = [];
   readonly marks: MarkedStep[] = [];
@@ -90,6 +100,12 @@ export class RunHistory {
           if (known === undefined || known.stage !== stage.index) this.bests.set(name, { stage: stage.index, first: value, best: value, step: line.step });
           else if (value < known.best) Object.assign(known, { best: value, step: line.step });
         }
+        return;
+      }
+      case 'scores': {
+        const stage = this.#stage(line.stage, line.step, line.tokens);
+        this.scores.push({ x: stage.x, stage: stage.index, step: line.step, loss: line.loss, scores: line.scores });
+        if (this.scores.length > MOST_MEASUREMENTS) this.scores = halved(this.scores);
         return;
       }
       case 'sample':

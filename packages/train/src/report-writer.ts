@@ -86,7 +86,7 @@ class ReportWriter {
     if (event.type === 'stage') {
       this.#passes.set(event.stage, event.epochs);
       this.#stages = this.#stages.map((stage) => (stage.name === event.stage ? { ...stage, steps: event.steps, batchTokens: event.tokensPerStep } : stage));
-    } else if (this.#history !== null && (event.type === 'step' || event.type === 'held-out' || event.type === 'sample' || event.type === 'skip')) {
+    } else if (this.#history !== null && (event.type === 'step' || event.type === 'held-out' || event.type === 'scores' || event.type === 'sample' || event.type === 'skip')) {
       this.#history.add(event);
       if (event.type === 'step') this.#left = timeLeft(this.#stages, event);
     } else if (event.type !== 'stage-end') {

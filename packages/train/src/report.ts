@@ -13,7 +13,7 @@ import { REPORT_SCRIPT, REPORT_STYLE } from './report-script.ts';
 
 export interface PlannedStage {
   readonly name: string;
-  readonly kind: 'pretrain' | 'finetune';
+  readonly kind: StageSummary['kind'];
   /** Null where it is given in minutes and not measured yet. */
   readonly steps: number | null;
   readonly batchTokens: number | null;
@@ -69,9 +69,9 @@ ${report.message === null ? '' : `<p class="message">${escape(report.message)}</
 <p class="message" id="stale" hidden>This page has not been renewed for some time: the run may have been killed. <code>parley train … --resume</code> goes on from its last checkpoint.</p>
 ${stageBars(report)}
 ${tiles(report)}
-${history.steps === 0 && history.heldOut.length === 0 ? '<p class="lead">Nothing has been measured yet.</p>' : `<main>
+${history.steps === 0 && history.heldOut.length === 0 && history.scores.length === 0 ? '<p class="lead">Nothing has been measured yet.</p>' : `<main>
 <h2>Learning</h2>
-<div class="charts"><div class="full">${html('loss')}</div><div class="full">${html('held-out')}</div></div>
+<div class="charts"><div class="full">${html('loss')}</div><div class="full">${html('held-out')}</div>${[...charts.keys()].filter((id) => id.startsWith('scores-')).map((id) => `<div class="full">${html(id)}</div>`).join('')}</div>
 ${samplesSection(report)}
 <h2>How it ran</h2>
 <div class="charts">${small}</div>
@@ -137,6 +137,8 @@ function tiles(report: RunReport): string {
     const where = best === undefined || best.step === held.step ? 'the best of this stage so far' : `best ${best.best.toFixed(3)} at step ${whole(best.step)}`;
     cells.push(['Held-out', held.bitsPerByte.toFixed(3), `bits per byte; ${report.state === 'running' || best?.step !== held.step ? where : 'the best of its stage'}`]);
   }
+  const score = Object.entries(history.scores.at(-1)?.scores ?? {})[0];
+  if (score !== undefined) cells.push(['Held-out items', score[1].toFixed(3), escape(score[0].replaceAll('_', ' '))]);
   if (history.steps > 0) cells.push(['Tokens learned from', short(history.tokens), `in ${whole(axis(history).most)} steps`]);
   if (speed !== null) {
     cells.push(running
@@ -162,9 +164,11 @@ function drawCharts(report: RunReport): ReadonlyMap<string, Chart> {
       return y === undefined || !Number.isFinite(y) ? [] : [{ x: point.x, y, stage: point.stage }];
     }),
   });
+  const itemLoss = history.scores.map(({ x, loss, stage }) => ({ x, y: loss, stage }));
+  const heldOutLoss = heldOut('held-out', 1, ({ loss }) => loss);
   add({
     id: 'loss', title: 'Loss', unit: 'nats per token', format: 'fixed3', height: 300,
-    series: [measured('training', 0, history.loss), heldOut('held-out', 1, ({ loss }) => loss)].filter(({ points }) => points.length > 0),
+    series: [measured('training', 0, history.loss), { ...heldOutLoss, points: [...heldOutLoss.points, ...itemLoss].sort((a, b) => a.x - b.x) }].filter(({ points }) => points.length > 0),
     note: 'Training: the smoothed line, with the range of single steps behind it.',
   });
   // In the order of the newest measurement, so that labels and lines match where lines end.
@@ -176,6 +180,13 @@ function drawCharts(report: RunReport): ReadonlyMap<string, Chart> {
     series: lines.length < 2 ? [mean] : [{ ...mean, width: 2.5 }, ...lines],
     ...(history.stages.length < 2 || lines.length < 2 ? {} : { note: 'Stages mix their sources differently, and fine-tuning counts only what the assistant says: compare within a stage.' }),
   });
+  for (const [i, { names, title, unit }] of scoreCharts(history).entries()) {
+    add({
+      id: `scores-${i}`, title, unit, format: 'fixed3', height: 200, series: names.map((name, k) => ({
+        name: name.replaceAll('_', ' '), hue: k, dots: true, points: history.scores.flatMap(({ x, stage, scores }) => (scores[name] === undefined ? [] : [{ x, y: scores[name], stage }])),
+      })),
+    });
+  }
   add({ id: 'rate', title: 'Learning rate', unit: '', format: 'short', height: 150, fromZero: true, series: [{ name: 'learning rate', hue: 2, points: history.learningRate.points.map(({ x, mean: y, stage }) => ({ x, y, stage })) }] });
   const clips = [...new Set(report.stages.map(({ clip }) => clip))];
   const [clip] = clips;
@@ -188,6 +199,16 @@ function drawCharts(report: RunReport): ReadonlyMap<string, Chart> {
   add({ id: 'speed', title: 'Speed', unit: 'tokens a second', format: 'whole', height: 150, fromZero: true, series: [measured('tokens a second', 5, history.speed)] });
   add({ id: 'share', title: 'Share of peak', unit: 'of the best rate of matrix products seen', format: 'percent', height: 150, fromZero: true, series: [measured('share of peak', 4, history.peakShare)] });
   return charts;
+}
+
+/** Shares of items go into one chart, everything else has its own scale. */
+function scoreCharts({ scores }: RunHistory): { names: string[]; title: string; unit: string }[] {
+  const names = [...new Set(scores.flatMap((point) => Object.keys(point.scores)))];
+  const shares = names.filter((name) => /accuracy|f1|share/i.test(name));
+  return [
+    ...(shares.length === 0 ? [] : [{ names: shares, title: 'Held-out items', unit: 'share right, higher is better' }]),
+    ...names.filter((name) => !shares.includes(name)).map((name) => ({ names: [name], title: name.replaceAll('_', ' '), unit: 'of held-out items' })),
+  ];
 }
 
 const SHOWN_SAMPLES = 10;
