@@ -1,0 +1,197 @@
+/**
+ * Grammars over bytes, and the machine that follows one. An expression is compiled to a recursive transition network (Woods,
+ * 1970): states joined by sets of bytes, and calls of rules that return to where they came from. Following it is following all
+ * its paths at once; sets of paths that were met before are recognized, so that a walk becomes a walk through a table.
+ */
+import { ConstraintError } from './errors.ts';
+
+export type Expression =
+  | { readonly kind: 'bytes'; readonly ranges: readonly (readonly [low: number, high: number])[] }
+  | { readonly kind: 'sequence'; readonly parts: readonly Expression[] }
+  | { readonly kind: 'choice'; readonly options: readonly Expression[] }
+  | { readonly kind: 'repeat'; readonly part: Expression; readonly least: number; readonly most: number }
+  | { readonly kind: 'rule'; readonly name: string };
+
+export const bytes = (...ranges: readonly (readonly [number, number])[]): Expression => ({ kind: 'bytes', ranges });
+export const sequence = (...parts: readonly Expression[]): Expression => ({ kind: 'sequence', parts });
+/** Of no options: what nothing matches. */
+export const choice = (...options: readonly Expression[]): Expression => ({ kind: 'choice', options });
+export const repeat = (part: Expression, least: number, most = Infinity): Expression => ({ kind: 'repeat', part, least, most });
+export const optional = (part: Expression): Expression => repeat(part, 0, 1);
+export const rule = (name: string): Expression => ({ kind: 'rule', name });
+/** A text's UTF-8. */
+export const literal = (text: string): Expression => sequence(...Array.from(new TextEncoder().encode(text), (byte) => bytes([byte, byte])));
+export const nothing = sequence();
+
+/** How deep rules may nest, as a JSON text's brackets do. More would be a model going in circles. */
+const MOST_DEPTH = 200;
+/** States of one grammar. A schema that says {"maxLength": 100000} asks for as many. */
+const MOST_STATES = 200_000;
+
+interface State {
+  /** By a byte in low…high to another state. */
+  readonly moves: { readonly low: number; readonly high: number; readonly to: number }[];
+  /** Without reading. */
+  readonly jumps: number[];
+  /** Into a rule, to go on at `to` after it. */
+  readonly calls: { readonly rule: string; readonly to: number }[];
+  /** The last state of a rule. */
+  isEnd: boolean;
+}
+
+/** A path: where it stands, and where it goes on after each rule it is in. Equal paths are one object. */
+interface Path {
+  readonly state: number;
+  readonly after: Path | null;
+  readonly id: number;
+  /** Rules it is in. */
+  readonly depth: number;
+}
+
+/** All paths that the bytes so far allow. Belongs to its grammar; equal sets are one object. */
+export interface Position {
+  /** What has been read is whole. */
+  readonly complete: boolean;
+  /** After one more byte; null where the grammar has no such byte. */
+  next(byte: number): Position | null;
+}
+
+export class Grammar {
+  readonly start: Position;
+  readonly #rules: ReadonlyMap<string, Expression>;
+  readonly #entries = new Map<string, number>();
+  readonly #states: State[] = [];
+  readonly #paths = new Map<string, Path>();
+  readonly #positions = new Map<string, Position>();
+
+  /** Throws ConstraintError where a rule is missing, calls itself before reading anything, or the whole is too large. */
+  constructor(root: Expression, rules: ReadonlyMap<string, Expression> = new Map()) {
+    this.#rules = rules;
+    const first = this.#add();
+    this.#state(this.#compile(root, first)).isEnd = true;
+    this.start = this.#positionOf([this.#path(first, null)]);
+  }
+
+  #add(): number {
+    if (this.#states.length >= MOST_STATES) {
+      throw new ConstraintError(`the constraint needs over ${MOST_STATES.toLocaleString('en')} states: lower its lengths, counts or repetitions`);
+    }
+    return this.#states.push({ moves: [], jumps: [], calls: [], isEnd: false }) - 1;
+  }
+
+  /** Every number that is passed is one `#add` gave. */
+  #state(index: number): State {
+    return this.#states[index] as State;
+  }
+
+  /** Lays an expression from a state on; returns the state it ends in. */
+  #compile(expression: Expression, from: number): number {
+    switch (expression.kind) {
+      case 'bytes': {
+        const to = this.#add();
+        for (const [low, high] of expression.ranges) this.#state(from).moves.push({ low, high, to });
+        return to;
+      }
+      case 'sequence': {
+        let at = from;
+        for (const part of expression.parts) at = this.#compile(part, at);
+        return at;
+      }
+      case 'choice': {
+        const to = this.#add();
+        for (const option of expression.options) {
+          const start = this.#add();
+          this.#state(from).jumps.push(start);
+          this.#state(this.#compile(option, start)).jumps.push(to);
+        }
+        return to;
+      }
+      case 'repeat': {
+        const { part, least, most } = expression;
+        let at = from;
+        for (let i = 0; i < least; i++) at = this.#compile(part, at);
+        if (most === Infinity) {
+          const loop = this.#add();
+          this.#state(at).jumps.push(loop);
+          this.#state(this.#compile(part, loop)).jumps.push(loop);
+          const to = this.#add();
+          this.#state(loop).jumps.push(to);
+          return to;
+        }
+        const to = this.#add();
+        for (let i = least; i < most; i++) {
+          this.#state(at).jumps.push(to);
+          at = this.#compile(part, at);
+        }
+        this.#state(at).jumps.push(to);
+        return to;
+      }
+      case 'rule': {
+        const to = this.#add();
+        this.#state(from).calls.push({ rule: expression.name, to });
+        return to;
+      }
+      default:
+        return expression satisfies never;
+    }
+  }
+
+  /** The first state of a rule; compiled when it is first called. */
+  #entry(name: string): number {
+    const known = this.#entries.get(name);
+    if (known !== undefined) return known;
+    const expression = this.#rules.get(name);
+    if (expression === undefined) throw new ConstraintError(`the grammar has no rule "${name}"`);
+    const start = this.#add();
+    this.#entries.set(name, start);
+    this.#state(this.#compile(expression, start)).isEnd = true;
+    return start;
+  }
+
+  #path(state: number, after: Path | null): Path {
+    const key = `${state} ${after?.id ?? -1}`;
+    let path = this.#paths.get(key);
+    if (path === undefined) this.#paths.set(key, path = { state, after, id: this.#paths.size, depth: after === null ? 0 : after.depth + 1 });
+    return path;
+  }
+
+  /** The position of paths and all that is reached from them without reading. */
+  #positionOf(paths: Iterable<Path>): Position {
+    const reached = new Set<Path>();
+    const open = [...paths];
+    let complete = false;
+    for (let path = open.pop(); path !== undefined; path = open.pop()) {
+      if (reached.has(path)) continue;
+      if (path.depth > MOST_DEPTH) throw new ConstraintError('a rule of the grammar calls itself before it reads anything, or nests deeper than 200');
+      reached.add(path);
+      const { jumps, calls, isEnd } = this.#state(path.state);
+      for (const to of jumps) open.push(this.#path(to, path.after));
+      for (const call of calls) open.push(this.#path(this.#entry(call.rule), this.#path(call.to, path.after)));
+      if (isEnd && path.after === null) complete = true;
+      else if (isEnd && path.after !== null) open.push(path.after);
+    }
+    const reading = [...reached].filter(({ state }) => this.#state(state).moves.length > 0).toSorted((a, b) => a.id - b.id);
+    const key = `${complete} ${reading.map(({ id }) => id).join(' ')}`;
+    let position = this.#positions.get(key);
+    if (position === undefined) this.#positions.set(key, position = this.#makePosition(reading, complete));
+    return position;
+  }
+
+  #makePosition(reading: readonly Path[], complete: boolean): Position {
+    const known: (Position | null | undefined)[] = [];
+    return {
+      complete,
+      next: (byte) => {
+        const before = known[byte];
+        if (before !== undefined) return before;
+        const reached: Path[] = [];
+        for (const { state, after } of reading) {
+          for (const { low, high, to } of this.#state(state).moves) if (byte >= low && byte <= high) reached.push(this.#path(to, after));
+        }
+        const position = reached.length === 0 ? null : this.#positionOf(reached);
+        known[byte] = position;
+        return position;
+      },
+    };
+  }
+}
