@@ -35,6 +35,8 @@ export interface CheckpointState {
   readonly loader: LoaderPlace;
   /** What the next step is judged by. */
   readonly guard?: GuardState;
+  /** Of a stage that keeps its best weights: when they were measured, and how many measurements ago. */
+  readonly best?: { readonly step: number; readonly since: number; readonly loss: number; readonly scores: Readonly<Record<string, number>> };
   /** Held-out results of finished stages and this one, for the model card. */
   readonly results: readonly StageSummary[];
 }
@@ -42,7 +44,7 @@ export interface CheckpointState {
 /** What came out of a stage, or has by now. */
 export interface StageSummary {
   readonly stage: string;
-  readonly kind: 'pretrain' | 'finetune';
+  readonly kind: 'pretrain' | 'finetune' | 'classify' | 'dpo';
   readonly steps: number;
   readonly tokens: number;
   /** Steps left out because they would have done harm. */
@@ -53,6 +55,8 @@ export interface StageSummary {
   readonly sources: Readonly<Record<string, SourceEvaluation>>;
   /** Passes over each source. */
   readonly epochs: Readonly<Record<string, number>>;
+  /** What was measured of items: accuracy and its like. */
+  readonly scores?: Readonly<Record<string, number>>;
 }
 
 export interface Checkpoint {

@@ -2,7 +2,7 @@
 import type { PrepareProgress } from '@parley/data';
 import type { StageSummary } from './checkpoint.ts';
 import type { Derivation } from './dial.ts';
-import type { HeldOutMetrics, SampleMetrics, SkipMetrics, StepMetrics } from './metrics.ts';
+import type { HeldOutMetrics, SampleMetrics, ScoreMetrics, SkipMetrics, StepMetrics } from './metrics.ts';
 
 export type TrainEvent =
   /** Something a person should know. */
@@ -26,6 +26,7 @@ export type TrainEvent =
   /** `skipped`: so many in this stage. */
   | (SkipMetrics & { readonly skipped: number })
   | HeldOutMetrics
+  | ScoreMetrics
   | SampleMetrics
   | { readonly type: 'checkpoint'; readonly stage: string; readonly step: number; readonly folder: string }
   | { readonly type: 'stage-end'; readonly summary: StageSummary }

@@ -13,6 +13,8 @@ export interface StepMetrics {
   readonly learning_rate: number;
   /** Before clipping. */
   readonly gradient_norm: number;
+  /** Further figures of the step's items. */
+  readonly scores?: Readonly<Record<string, number>>;
   /** peak_share: of the best rate seen on this machine so far, 0 to 1 (see Peak). */
   readonly timing: { readonly ms: number; readonly tokens_per_second: number; readonly peak_share: number };
 }
@@ -41,6 +43,18 @@ export interface HeldOutMetrics {
   readonly sources: Readonly<Record<string, SourceEvaluation>>;
 }
 
+/** What held-out items were answered with: accuracy and macro_f1 of labels, accuracy and margin of preferences. */
+export interface ScoreMetrics {
+  readonly type: 'scores';
+  readonly stage: string;
+  readonly step: number;
+  readonly tokens: number;
+  readonly items: number;
+  /** Mean over the items, nats. */
+  readonly loss: number;
+  readonly scores: Readonly<Record<string, number>>;
+}
+
 export interface SampleMetrics {
   readonly type: 'sample';
   readonly stage: string;
@@ -49,7 +63,7 @@ export interface SampleMetrics {
   readonly text: string;
 }
 
-export type Metrics = StepMetrics | SkipMetrics | HeldOutMetrics | SampleMetrics;
+export type Metrics = StepMetrics | SkipMetrics | HeldOutMetrics | ScoreMetrics | SampleMetrics;
 
 /** Append-only. A line is written whole or, by a kill, not; `keepUntil` then tidies up on resuming. */
 export class MetricsFile {

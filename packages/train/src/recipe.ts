@@ -4,12 +4,13 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { CLEAN_STEPS, type CleanStep, LANGUAGES, QUALITY_RULES, type QualityRule } from '@parley/data';
+import { CLEAN_STEPS, FULL_CLEANING, LANGUAGES, QUALITY_RULES, type QualityRule } from '@parley/data';
 import { nearestName } from '@parley/model';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { crossCheckLora } from './adapter.ts';
 import { RecipeError } from './errors.ts';
+import { crossCheckItems } from './items/check.ts';
 
 /** `model.size` is layers up to here, and weights from there. */
 export const MOST_LAYERS = 200;
@@ -45,6 +46,8 @@ const source = z.strictObject({
   prompt: strings.optional(),
   completion: strings.optional(),
   system: z.string().optional(),
+  /** For classification: a template of the item's label. */
+  label: z.string().optional(),
   /** Only items with these values in these fields. */
   where: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
   /** Other words for the values of a field: `{ label: { '0': negative } }`. */
@@ -67,7 +70,7 @@ const source = z.strictObject({
   quotes: z.boolean().optional(),
   /** Steps besides the light ones, or all of them that suit any text. */
   clean: z.union([
-    z.string().regex(/^full$/, `has to be full, or a list of ${CLEAN_STEPS.join(', ')}`).transform((): CleanStep[] => ['mojibake', 'html', 'boilerplate', 'width', 'whitespace']),
+    z.string().regex(/^full$/, `has to be full, or a list of ${CLEAN_STEPS.join(', ')}`).transform(() => [...FULL_CLEANING]),
     z.array(z.enum(CLEAN_STEPS)).min(1),
   ]).optional(),
   /** Lines in more than so many documents are the frame of pages, and removed. */
@@ -137,7 +140,8 @@ const lora = z.strictObject({
 
 const stage = z.strictObject({
   name,
-  kind: z.enum(['pretrain', 'finetune']),
+  /** pretrain, finetune: of texts and conversations. classify, dpo: of items (items/), a recipe of their own. */
+  kind: z.enum(['pretrain', 'finetune', 'classify', 'dpo']),
   data: z.union([mixture, z.array(z.string()).min(1)]).optional(),
   steps: whole.optional(),
   tokens: whole.optional(),
@@ -174,6 +178,16 @@ const stage = z.strictObject({
   /** Steps whose loss or gradient norm is so many spreads above the usual are left out; false: only those that are no number. */
   skip_spikes: z.union([z.literal(false), z.number().positive()]).optional(),
   lora: lora.optional(),
+  /** classify, dpo: items (texts, or pairs of answers) of a step. */
+  batch_items: whole.optional(),
+  /** classify: what each label's loss weighs; balanced: as much as the others'. */
+  class_weights: z.union([z.literal('balanced'), z.record(z.string(), z.number().positive())]).optional(),
+  /** classify, dpo: keep the weights of the best measurement by this figure, not the last ones. */
+  best_by: z.enum(['accuracy', 'macro_f1', 'loss']).optional(),
+  /** End after so many measurements that were not the best. */
+  early_stopping: whole.optional(),
+  /** dpo: how far the model may go from where it began; small is far. */
+  beta: z.number().positive().optional(),
   eval_every: whole.default(200),
   eval_tokens: whole.default(32_768),
   sample_every: whole.optional(),
@@ -344,7 +358,7 @@ function crossCheck(value: Recipe): string[] {
   }
   const names = value.stages.map((entry) => entry.name);
   if (new Set(names).size !== names.length) problems.push(`two stages have the same name (${names.join(', ')}): give each its own`);
-  problems.push(...crossCheckModel(value.model), ...crossCheckLora(value));
+  problems.push(...crossCheckModel(value.model), ...crossCheckLora(value), ...crossCheckItems(value));
   const from = typeof value.model === 'object' ? value.model.from : undefined;
   if (from === undefined && value.tokenizer === undefined) problems.push('tokenizer is missing: give it a vocab_size, or a path');
   if (from !== undefined && value.tokenizer !== undefined) problems.push('model.from brings its own tokenizer: leave tokenizer out');

@@ -6,28 +6,29 @@
  * Everything goes to the run's folder. Each part is kept when it is there already and belongs to the same recipe, which is
  * what resuming is.
  */
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { type Backend, Random } from '@parley/engine';
 import { Loader, type Manifest, type ManifestSource, prepare, ShardReader, type Split, splitBase } from '@parley/data';
 import { type LoraAdapter, parameterCount, Transformer } from '@parley/model';
-import { loadModel, resolveModel, writeAtomic } from '@parley/model/node';
+import { loadModel, writeAtomic } from '@parley/model/node';
 import type { Tokenizer } from '@parley/tokenizer';
 import { baseDType, beginStage, endsInAdapter, recipeAdapter, type TrainedParameters } from './adapter.ts';
-import { type Checkpoint, listCheckpoints, type StageSummary } from './checkpoint.ts';
+import type { Checkpoint, StageSummary } from './checkpoint.ts';
 import { type CompleteStage, type Derivation, type Derived, deriveStage } from './dial.ts';
 import { CheckpointError, TrainError } from './errors.ts';
 import type { TrainEvent } from './events.ts';
-import { exportModel, refuseForeignTarget } from './export.ts';
+import { exportModel } from './export.ts';
+import { isItemRecipe } from './items/check.ts';
+import { runItems } from './items/run.ts';
 import { lossCurve } from './chart.ts';
-import { lockRun } from './lock.ts';
 import { MetricsFile, readMetrics } from './metrics.ts';
 import { Peak } from './peak.ts';
 import { microRows, modelShape, optimizerSettings, planStage, sourceSpecs, stageLoss, stageMixture } from './plan.ts';
-import type { Recipe, RecipeStage } from './recipe.ts';
+import type { Recipe } from './recipe.ts';
 import { reported } from './report-writer.ts';
+import { baseFolder, openFolder, type RunFolder, stageSeed } from './run-folder.ts';
 import { measureStepSeconds, type Sampler, type StagePlan, type StageResult, trainStage } from './stage.ts';
 import { prepareTokenizer, tokenByteLengths } from './vocabulary.ts';
 
@@ -67,20 +68,8 @@ export interface RunResult {
   readonly stages: readonly StageSummary[];
 }
 
-/** Where a recipe's run lives. */
-export function runFolder(recipe: Recipe, folder: string): string {
-  return recipe.output === undefined ? resolve('runs', recipe.name) : resolve(folder, recipe.output);
-}
-
 /** A run with its tokenizer, shards and model at hand, whoever trains it. Until disposed, no other process takes its folder. */
-export interface OpenRun extends Disposable {
-  readonly output: string;
-  /** Of the recipe, as checkpoints carry it. */
-  readonly hash: string;
-  readonly checkpointFolder: string;
-  /** Where the model goes at the end. */
-  readonly modelFolder: string;
-  readonly latest: Checkpoint | undefined;
+export interface OpenRun extends RunFolder {
   readonly tokenizer: Tokenizer;
   readonly dataFolder: string;
   readonly manifest: Manifest;
@@ -98,25 +87,10 @@ export interface OpenRun extends Disposable {
 /** Everything before the first stage; what is there already is taken. Throws as `run` does. */
 export async function openRun(options: RunOptions): Promise<OpenRun> {
   const { recipe, folder, backend, signal, onEvent = () => {} } = options;
-  const output = options.output ?? runFolder(recipe, folder);
-  const hash = recipeHash(recipe, options.maxSteps);
-  const checkpointFolder = join(output, 'checkpoints');
-  // A trial run does not take a finished model's place.
-  const trial = options.maxSteps !== undefined || recipe.export.path === undefined;
-  const modelFolder = trial ? join(output, endsInAdapter(recipe) ? 'adapter' : 'model') : resolve(folder, recipe.export.path ?? '');
-  await mkdir(output, { recursive: true });
-  await refuseForeignFolder(output);
-  await refuseForeignTarget(modelFolder);
   using open = new DisposableStack();
-  open.use(lockRun(output));
-  const checkpoints = await listCheckpoints(checkpointFolder);
-  const latest = checkpoints.at(-1);
-  guard({ output, hash, latest, stages: recipe.stages.length, resume: options.resume ?? false });
-  if (options.resume === true && latest === undefined) onEvent({ type: 'note', text: `There is no checkpoint in ${output} to go on from: starting at the beginning.` });
-  await writeFile(join(output, 'recipe.yaml'), options.text ?? JSON.stringify(recipe, null, 2));
-
+  const { output, hash, checkpointFolder, modelFolder, latest } = open.use(await openFolder(options));
   const specs = sourceSpecs(recipe, folder);
-  const base = typeof recipe.model === 'object' && recipe.model.from !== undefined ? await resolveModel(modelPath(recipe.model.from, folder)) : null;
+  const base = await baseFolder(recipe, folder);
   const tokenizer = await prepareTokenizer({ recipe, folder, specs, base, target: join(output, 'tokenizer'), begun: latest !== undefined, onEvent, signal });
   const dataFolder = join(output, 'data');
   const prepared = await prepare({
@@ -183,6 +157,7 @@ async function settle(args: {
  * aborted before the first step, its reason.
  */
 export async function run(options: RunOptions): Promise<RunResult> {
+  if (isItemRecipe(options.recipe)) return await runItems(options);
   using opened = await openRun(options);
   return await reported(opened, options, { engine: options.backend.description, work: (onEvent) => trainStages(opened, { ...options, onEvent }) });
 }
@@ -263,44 +238,6 @@ async function trainStages(opened: OpenRun, options: RunOptions): Promise<RunRes
   onEvent({ type: 'export', folder: modelFolder });
   return { ended: 'finished', runFolder: output, modelFolder, ...(endsInAdapter(recipe) && { adapterOf: opened.base ?? '' }), stages: results };
 }
-
-/** Everything in a recipe that decides the bits of its checkpoints. What is only printed, measured or exported is left out. */
-export function recipeHash(recipe: Recipe, maxSteps?: number): string {
-  const { title: _t, description: _d, licence: _l, output: _o, export: _e, ...rest } = recipe;
-  const stages = rest.stages.map(({
-    eval_every: _1, eval_tokens: _2, sample_every: _3, samples: _4, checkpoint_every: _5, keep_checkpoints: _6, ...decisive
-  }) => decisive);
-  return createHash('sha256').update(JSON.stringify({ ...rest, stages, maxSteps })).digest('hex');
-}
-
-/** A run writes and removes parts of its folder by their names, so the folder is its own. */
-async function refuseForeignFolder(output: string): Promise<void> {
-  const names = await readdir(output);
-  const foreign = names.find((name) => name !== 'lock');
-  if (foreign === undefined || names.includes('recipe.yaml')) return;
-  throw new TrainError(`${output} holds ${foreign} and no run: a run needs a folder of its own, choose another`);
-}
-
-/** Nothing is overwritten and nothing is continued unless that is what was asked. */
-function guard(run: { output: string; hash: string; latest: Checkpoint | undefined; stages: number; resume: boolean }): void {
-  const { output, latest, stages, resume } = run;
-  // A run may have ended before its first checkpoint: starting again and going on are then the same.
-  if (latest === undefined) return;
-  const at = `step ${latest.state.step} of ${latest.state.steps} of stage "${latest.state.stageName}"`;
-  const finished = latest.state.stage === stages - 1 && latest.state.step === latest.state.steps;
-  if (!resume && finished) {
-    throw new CheckpointError(`${output} holds a run that is finished: train under another name, or remove the folder to train again`);
-  }
-  if (!resume) throw new CheckpointError(`${output} holds a run at ${at}: pass --resume to go on with it, or remove the folder to start again`);
-  if (latest.state.recipe !== run.hash) {
-    throw new CheckpointError(
-      `the recipe has changed since the run in ${output} (at ${at}) began, so going on would give neither model: ` +
-        'undo the change (flags such as --minutes count; the old recipe is recipe.yaml there), or train under another name',
-    );
-  }
-}
-
-export const stageSeed = (recipe: Recipe, stage: RecipeStage, index: number): number => stage.seed ?? recipe.seed * 1000 + index;
 
 export interface OpenStage extends Disposable {
   readonly loader: Loader;
@@ -404,8 +341,6 @@ export async function writeLossCurve(output: string, recipe: Recipe): Promise<vo
   const metrics = join(output, 'metrics.jsonl');
   if (existsSync(metrics)) await writeFile(join(output, 'loss-curve.svg'), lossCurve(readMetrics(metrics), recipe.title ?? recipe.name));
 }
-
-const modelPath = (from: string, folder: string): string => (/^[./]/.test(from) ? resolve(folder, from) : from);
 
 function describeSource(source: ManifestSource): string {
   const { counts, splits } = source;

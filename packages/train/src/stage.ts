@@ -17,7 +17,7 @@ import { learningRate, type Schedule } from './schedule.ts';
 export interface StagePlan {
   readonly index: number;
   readonly name: string;
-  readonly kind: 'pretrain' | 'finetune';
+  readonly kind: StageSummary['kind'];
   readonly schedule: Schedule;
   readonly optimizer: OptimizerSettings;
   readonly objective: Objective;
