@@ -66,6 +66,9 @@ function draw(spec: ConstraintSpec, seed: number, patience = 60): string {
   throw new Error(`no end in 3,000 tokens: ${tokenizer.decode(tokens).slice(0, 200)}`);
 }
 
+/** What the other validator takes the formats for. */
+const formats = { date: /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/ };
+
 const SCHEMAS: Readonly<Record<string, { schema: Record<string, unknown>; good: unknown[]; bad: unknown[] }>> = {
   person: {
     schema: {
@@ -100,20 +103,17 @@ const SCHEMAS: Readonly<Record<string, { schema: Record<string, unknown>; good: 
 
 for (const [name, { schema, good, bad }] of Object.entries(SCHEMAS)) {
   test(`schema "${name}": valid values pass, compact and indented; invalid ones do not, as another validator finds`, () => {
-    const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(schema);
+    const validate = new Ajv2020({ strict: false, formats }).compile(schema);
     const spec: ConstraintSpec = { type: 'json_schema', schema };
     for (const value of good) {
       expect(validate(value), JSON.stringify(value)).toBe(true);
       for (const text of [JSON.stringify(value), JSON.stringify(value, null, 2)]) expect(allows(spec, text), text).toBe(true);
     }
-    for (const value of bad) {
-      if (!JSON.stringify(value).includes('2024-13')) expect(validate(value), JSON.stringify(value)).toBe(false);
-      expect(allows(spec, JSON.stringify(value)), JSON.stringify(value)).toBe(false);
-    }
+    for (const value of bad) expect([validate(value), allows(spec, JSON.stringify(value))], JSON.stringify(value)).toEqual([false, false]);
   });
 
   test(`schema "${name}": 40 texts drawn at random are JSON that another validator accepts`, () => {
-    const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(schema);
+    const validate = new Ajv2020({ strict: false, formats }).compile(schema);
     const spec: ConstraintSpec = { type: 'json_schema', schema };
     for (let seed = 1; seed <= 40; seed++) {
       const text = draw(spec, seed);
