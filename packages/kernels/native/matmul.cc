@@ -34,9 +34,11 @@ constexpr int64_t LARGEST_DEPTH = 384;
 /** A tile's rows of `a`, 215 KB, and its part of out, 430 KB, stay in a second-level cache of 1 MB and more. */
 constexpr int64_t LARGEST_TILE_ROWS = 140, LARGEST_TILE_COLUMNS = 768;
 /** Up to so many rows are "few". */
-constexpr int64_t FEW_ROWS = 140;
+constexpr int64_t FEW_ROWS = LARGEST_TILE_ROWS;
 /** What keeps threads evenly busy where one of them is slowed down. */
-constexpr int64_t CHUNKS_PER_THREAD = 8;
+constexpr int64_t CHUNKS_PER_THREAD = 4;
+/** Rows of `a` are packed for so many panels at least. */
+constexpr int64_t SMALLEST_TILE_PANELS = 6;
 
 /** `extent` cut into as few parts of at most `largest` as there can be, of much the same size. */
 struct Parts {
@@ -53,33 +55,47 @@ struct Matrix {
   bool transposed;
 };
 
-/** Rows of one panel of `a`, packed: [k][rows]. `first`, `rows`: of the panel; `k`, `depth`: the part of k. */
-INLINE void packRows(const Matrix& a, int64_t first, int64_t rows, int64_t k, int64_t depth, float* to) {
+/**
+ * The rows first…first + panels.extent of `a`, packed: a panel of up to ROWS rows after the other, each [k][rows]. `k`, `depth`:
+ * the part of k.
+ */
+INLINE void packRows(const Matrix& a, int64_t first, const Parts& panels, int64_t k, int64_t depth, float* to) {
   if (a.transposed) {
+    // Along the rows as they are stored, which is what the memory likes; each leaves a piece in every panel.
     const float* from = a.data + k * a.stride + first;
-    for (int64_t i = 0; i < depth; i++, from += a.stride, to += rows) {
-      for (int64_t r = 0; r < rows; r += LANES) {
-        const int64_t count = least(LANES, rows - r);
-        store(to + r, load(from + r, count), count);
+    int32_t starts[LARGEST_TILE_ROWS + 1];
+    for (int64_t p = 0; p <= panels.count; p++) starts[p] = static_cast<int32_t>(panels.start(p));
+    for (int64_t i = 0; i < depth; i++, from += a.stride) {
+      for (int64_t p = 0; p < panels.count; p++) {
+        const int64_t start = starts[p], rows = starts[p + 1] - start;
+        float* const target = to + start * depth + i * rows;
+        for (int64_t r = 0; r < rows; r += LANES) {
+          const int64_t count = least(LANES, rows - r);
+          store(target + r, load(from + start + r, count), count);
+        }
       }
     }
     return;
   }
-  for (int64_t r = 0; r < rows; r += LANES) {
-    const int64_t count = least(LANES, rows - r);
-    const float* const from = a.data + (first + r) * a.stride + k;
-    for (int64_t i = 0; i < depth; i += LANES) {
-      const int64_t width = least(LANES, depth - i);
-      Float block[LANES];
+  for (int64_t p = 0; p < panels.count; p++) {
+    const int64_t start = panels.start(p), rows = panels.size(p);
+    for (int64_t r = 0; r < rows; r += LANES) {
+      const int64_t count = least(LANES, rows - r);
+      const float* const from = a.data + (first + start + r) * a.stride + k;
+      float* const target = to + start * depth + r;
+      for (int64_t i = 0; i < depth; i += LANES) {
+        const int64_t width = least(LANES, depth - i);
+        Float block[LANES];
 #pragma GCC unroll 16
-      for (int64_t j = 0; j < LANES; j++) {
-        if (j >= count) block[j] = splat(0);
-        else block[j] = width == LANES ? load(from + j * a.stride + i) : load(from + j * a.stride + i, width);
-      }
-      transposeLanes(block);
+        for (int64_t j = 0; j < LANES; j++) {
+          if (j >= count) block[j] = splat(0);
+          else block[j] = width == LANES ? load(from + j * a.stride + i) : load(from + j * a.stride + i, width);
+        }
+        transposeLanes(block);
 #pragma GCC unroll 16
-      for (int64_t j = 0; j < LANES; j++) {
-        if (j < width) store(to + (i + j) * rows + r, block[j], count);
+        for (int64_t j = 0; j < LANES; j++) {
+          if (j < width) store(target + (i + j) * rows, block[j], count);
+        }
       }
     }
   }
@@ -220,9 +236,7 @@ void fewRows(const Product& p, Pool& pool) {
     if (packed == nullptr) return;
     parallelFor(pool, p.depths.count, [&](uint32_t part, char*) {
       const int64_t k = p.depths.start(part), depth = p.depths.size(part);
-      for (int64_t i = 0; i < panels.count; i++) {
-        packRows(p.a, panels.start(i), panels.size(i), k, depth, packed + p.M * k + panels.start(i) * depth);
-      }
+      packRows(p.a, 0, panels, k, depth, packed + p.M * k);
     });
   }
   parallelFor(pool, ceilDiv(p.N, COLUMNS), [&](uint32_t chunk, char* scratch) {
@@ -248,14 +262,14 @@ INLINE Tiling tilingOf(int64_t M, int64_t N, int64_t threads) {
   int64_t tileRows = LARGEST_TILE_ROWS, tilePanels = LARGEST_TILE_COLUMNS / COLUMNS;
   for (;;) {
     Tiling tiling = {evenParts(M, tileRows), evenParts(panels, tilePanels)};
-    if (tiling.rows.count * tiling.columns.count >= CHUNKS_PER_THREAD * threads || (tileRows <= ROWS * 3 && tilePanels <= 4)) {
+    if (tiling.rows.count * tiling.columns.count >= CHUNKS_PER_THREAD * threads || (tileRows <= ROWS * 3 && tilePanels <= SMALLEST_TILE_PANELS)) {
       // Tiles take much the same time: as many for each thread.
       if (threads > 1 && tiling.rows.count * tiling.columns.count % threads != 0 && tiling.rows.count > threads) {
         tiling.rows.count = roundUp(tiling.rows.count, threads);
       }
       return tiling;
     }
-    if (tilePanels > 4 && tilePanels * COLUMNS >= tileRows) tilePanels = (tilePanels + 1) / 2;
+    if (tilePanels > SMALLEST_TILE_PANELS && tilePanels * COLUMNS >= 2 * tileRows) tilePanels = most(SMALLEST_TILE_PANELS, (tilePanels + 1) / 2);
     else tileRows /= 2;
   }
 }
@@ -278,9 +292,7 @@ void manyRows(const Product& p, Pool& pool) {
     const Parts rows = evenParts(tiling.rows.size(tileRow), ROWS);
     for (int64_t part = 0; part < depths.count; part++) {
       const int64_t k = depths.start(part), depth = depths.size(part);
-      for (int64_t i = 0; i < rows.count; i++) {
-        packRows(p.a, firstRow + rows.start(i), rows.size(i), k, depth, a + rows.start(i) * depth);
-      }
+      packRows(p.a, firstRow, rows, k, depth, a);
       for (int64_t panel = tiling.columns.start(tileColumn); panel < tiling.columns.start(tileColumn + 1); panel++) {
         const int64_t column = panel * COLUMNS;
         const float* const b = packed + k * width + column * depth;
