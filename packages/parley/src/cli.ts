@@ -15,6 +15,7 @@ interface CommandModule {
 const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   chat: () => import('./commands/chat.ts'),
   generate: () => import('./commands/generate.ts'),
+  classify: () => import('./commands/classify.ts'),
   tokenizer: () => import('./commands/tokenizer.ts'),
   data: () => import('./commands/data.ts'),
   train: () => import('./commands/train.ts'),

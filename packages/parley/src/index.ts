@@ -6,7 +6,8 @@
  */
 // Tasks: ask a model.
 export {
-  type ChatGenerationOutput, DEFAULT_MODEL, pipeline, type PipelineOptions, type Pipelines, TaskError, type TextGenerationCallOptions,
+  type ChatGenerationOutput, DEFAULT_MODEL, pipeline, type PipelineOptions, type Pipelines, TaskError, type TextClassificationOptions, type TextClassificationOutput, type TextClassificationPipeline,
+  type TextGenerationCallOptions,
   type TextGenerationInput, type TextGenerationOptions, type TextGenerationOutput, type TextGenerationPipeline, TextStreamer,
   type TextStreamerOptions, UnknownTaskError,
 } from '@parley/tasks';

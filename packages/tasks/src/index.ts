@@ -6,4 +6,6 @@ export { DEFAULT_MODEL, pipeline, type PipelineOptions, type Pipelines } from '.
 export type {
   ChatGenerationOutput, TextGenerationCallOptions, TextGenerationInput, TextGenerationOutput, TextGenerationPipeline,
 } from './text-generation.ts';
+export type { ClassifierInfo } from './classifier.ts';
+export type { TextClassificationOptions, TextClassificationOutput, TextClassificationPipeline } from './text-classification.ts';
 export { type Streamer, TextStreamer, type TextStreamerOptions } from './text-streamer.ts';

@@ -34,7 +34,7 @@ afterAll(async () => {
 
 test.each([
   [{ dtype: 'int8' }, 'dtype is "int8": it has to be f32, fp32, q8 or q4'],
-  [{ backend: 'cuda' }, 'backend is "cuda": it has to be auto, wasm or reference'],
+  [{ backend: 'cuda' }, 'backend is "cuda": it has to be auto, native, wasm or reference'],
   [{ threads: '2' }, 'threads is "2": it has to be a whole number from 1'],
   [{ worker: 'no' }, 'worker is "no": it has to be true or false'],
   [{ thread: 2 }, 'did you mean threads?'],

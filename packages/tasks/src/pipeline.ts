@@ -2,11 +2,13 @@
 import { OptionError, unknownOption } from '@parley/generate';
 import type { AdapterChoice, OpenOptions } from '@parley/generate/node';
 import { UnknownTaskError } from './errors.ts';
+import { textClassification, type TextClassificationPipeline } from './text-classification.ts';
 import { textGeneration, type TextGenerationPipeline } from './text-generation.ts';
 
 /** Tasks and their pipelines. */
 export interface Pipelines {
   'text-generation': TextGenerationPipeline;
+  'text-classification': TextClassificationPipeline;
 }
 
 export interface PipelineOptions {
@@ -25,7 +27,7 @@ export interface PipelineOptions {
 /** The model that a pipeline opens when none is named. */
 export const DEFAULT_MODEL = 'parley-nano';
 
-const TASKS: readonly (keyof Pipelines)[] = ['text-generation'];
+const TASKS: readonly (keyof Pipelines)[] = ['text-generation', 'text-classification'];
 const oneOf = (...allowed: readonly unknown[]) => ({ holds: (value: unknown) => allowed.includes(value), range: allowed.join(', ').replace(/, (\w+)$/, ' or $1') });
 const OPTIONS: Readonly<Record<keyof PipelineOptions, { holds: (value: unknown) => boolean; range: string }>> = {
   dtype: oneOf('f32', 'fp32', 'q8', 'q4'),
@@ -53,12 +55,33 @@ export async function pipeline<Task extends keyof Pipelines>(task: Task, model: 
       throw new OptionError(`${option} is ${JSON.stringify(value)}: it has to be ${rule.range}`, { option, value });
     }
   }
+  // Each task has its own kind of pipeline, which TypeScript cannot see from a comparison.
+  return (task === 'text-classification' ? await openClassification(model, options) : await openGeneration(model, options)) as Pipelines[Task];
+}
+
+async function openGeneration(model: string, options: PipelineOptions): Promise<TextGenerationPipeline> {
   const [{ openGenerator }, { loadTokenizer }] = await Promise.all([import('@parley/generate/node'), import('@parley/tokenizer/node')]);
   const generator = await openGenerator(model, openOptions(options));
   try {
     return textGeneration(generator, await loadTokenizer(generator.info.folder));
   } catch (error) {
     await generator.dispose();
+    throw error;
+  }
+}
+
+async function openClassification(model: string, options: PipelineOptions): Promise<TextClassificationPipeline> {
+  const { worker = true, adapters, ...rest } = openOptions(options);
+  if (adapters !== undefined) throw new OptionError('adapters are for models that write: leave them out', { option: 'adapters', value: adapters });
+  const [{ openLocalClassifier, openWorkerClassifier }, { loadTokenizer }, { resolveModel }] = await Promise.all([
+    import('./classifier.ts'), import('@parley/tokenizer/node'), import('@parley/model/node'),
+  ]);
+  const folder = await resolveModel(model);
+  const classifier = await (worker ? openWorkerClassifier : openLocalClassifier)(folder, rest);
+  try {
+    return textClassification(classifier, await loadTokenizer(folder));
+  } catch (error) {
+    await classifier.dispose();
     throw error;
   }
 }
