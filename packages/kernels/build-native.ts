@@ -26,7 +26,7 @@ const COMMON = new Set(['addon.cc', 'memory.cc', 'pool.cc']);
 const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   x64: {
     avx512: [
-      '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mavx2', '-mfma', '-mf16c', '-mprefer-vector-width=512',
+      '-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mavx512vnni', '-mavx2', '-mfma', '-mf16c', '-mprfchw', '-mprefer-vector-width=512',
     ],
     avx2: ['-mavx2', '-mfma', '-mf16c'],
     baseline: [],

@@ -175,6 +175,12 @@ INLINE void multiplyBlock(const Work& work, int64_t group, int64_t apart, int pa
       for (int t = 0; t < T; t++) sums[s][v][t] = splat(0);
     }
   }
+  // What is written is asked for before the work that it waits for.
+  const int64_t present = work.tokens - token;
+  if (T >= 4) {
+    const float* out = work.out + token * work.rows + group * GROUP;
+    for (int64_t t = 0; t < least(T, present); t++) __builtin_prefetch(out + t * work.rows, 1);
+  }
   for (int64_t b = 0; b < work.blocks; b++, w += blockBytes(BITS), a += T * TOKEN_BLOCK) {
 #pragma GCC unroll 4
     for (int s = 0; s < STREAMS; s++) {
@@ -202,7 +208,6 @@ INLINE void multiplyBlock(const Work& work, int64_t group, int64_t apart, int pa
       }
     }
   }
-  const int64_t present = work.tokens - token;
 #pragma GCC unroll 4
   for (int s = 0; s < STREAMS; s++) {
 #pragma GCC unroll 4
