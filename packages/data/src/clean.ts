@@ -19,6 +19,8 @@ import { repairMojibake } from './mojibake.ts';
 
 export const CLEAN_STEPS = ['mojibake', 'html', 'wiki', 'markdown', 'boilerplate', 'width', 'whitespace'] as const;
 export type CleanStep = (typeof CLEAN_STEPS)[number];
+/** The steps that suit any text from the web: `clean: full`. Markup languages are for those who know their texts are in one. */
+export const FULL_CLEANING: readonly CleanStep[] = ['mojibake', 'html', 'boilerplate', 'width', 'whitespace'];
 
 export type Change =
   | 'byte_order_mark' | 'line_ends' | 'control_characters' | 'unicode_nfc' | 'lone_surrogates' | 'blank_edges' | 'shared_lines' | CleanStep;

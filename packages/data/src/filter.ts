@@ -19,6 +19,7 @@ export interface Filters {
 
 export type DropReason =
   | 'empty' | 'no_answer' | 'not_selected' | 'too_short' | 'too_long' | 'turn_too_long' | 'excluded' | 'duplicate' | 'over_source_limit'
+  | 'near_duplicate' | 'contaminated'
   | 'mojibake' | 'other_language' | QualityRule;
 
 export type Filtered = { readonly keep: Document; readonly cut: boolean } | { readonly drop: DropReason };

@@ -2,10 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from './errors.ts';
+import { NOT_SCREENED, type ScreenReport } from './screen.ts';
 import type { SplitSummary } from './shards.ts';
-import type { FileRecord, SourceCounts } from './sources.ts';
+import { emptyCounts, type FileRecord, type SourceCounts } from './sources.ts';
 
-export const MANIFEST_VERSION = 1;
+export const MANIFEST_VERSION = 2;
 export type Split = 'train' | 'held-out';
 
 export interface ManifestSource {
@@ -32,6 +33,8 @@ export interface Manifest {
   readonly heldOut: number;
   readonly deduplicated: boolean;
   readonly cleaned: boolean;
+  /** What was asked of near-duplicates, personal data and evaluation items; what became of each is in the sources' counts. */
+  readonly screened: ScreenReport;
   readonly sources: readonly ManifestSource[];
 }
 
@@ -47,10 +50,19 @@ export async function readManifest(folder: string): Promise<Manifest> {
   } catch (error) {
     throw new DataError('is damaged: prepare the data again', { path, cause: error });
   }
+  // Version 1 had no screening and fewer counts.
+  if (manifest.version === 1) return upgrade(manifest);
   if (manifest.version !== MANIFEST_VERSION) {
     throw new DataError(`has version ${manifest.version}, this Parley reads ${MANIFEST_VERSION}: prepare the data again`, { path });
   }
   return manifest;
+}
+
+function upgrade(manifest: Manifest): Manifest {
+  return {
+    ...manifest, version: MANIFEST_VERSION, screened: NOT_SCREENED,
+    sources: manifest.sources.map((source) => ({ ...source, counts: { ...emptyCounts(), ...source.counts } })),
+  };
 }
 
 /** Where a split's files begin: folder/NAME.SPLIT. */

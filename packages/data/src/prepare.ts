@@ -6,11 +6,16 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Tokenizer } from '@parley/tokenizer';
+import { DigestSet } from './digest-set.ts';
 import { type Document, textBytes } from './document.ts';
 import { DataError } from './errors.ts';
 import { type Manifest, MANIFEST_VERSION, type ManifestSource, readManifest, splitBase } from './manifest.ts';
+import { Screen, type Screened, type ScreenOptions } from './screen.ts';
 import { type EncodedDocument, ShardWriter } from './shards.ts';
 import { emptyCounts, fileRecord, type FileRecord, readSource, sourceFiles, type SourceSpec } from './sources.ts';
+
+/** Of what the manifest's key is made of. Data prepared before there was screening, without it, keeps its key. */
+const KEY_VERSION = 1;
 
 export interface PrepareProgress {
   readonly source: string;
@@ -18,7 +23,7 @@ export interface PrepareProgress {
   readonly tokens: number;
 }
 
-export interface PrepareOptions {
+export interface PrepareOptions extends ScreenOptions {
   readonly sources: readonly SourceSpec[];
   readonly tokenizer: Tokenizer;
   /**
@@ -51,11 +56,13 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
     files.set(source.name, { records, ignored: found.ignored.length });
   }
   const tokenizerHash = tokenizerDigest(tokenizer);
+  const screen = await Screen.of(options);
   const key = sha256({
-    version: MANIFEST_VERSION, tokenizer: tokenizerHash, heldOut, deduplicate, clean,
+    version: KEY_VERSION, tokenizer: tokenizerHash, heldOut, deduplicate, clean,
     sources: sources.map((source) => ({
       ...source, paths: undefined, exclude: source.exclude?.map(String), files: files.get(source.name)?.records,
     })),
+    screen: screen.key,
   });
   const existing = await readManifest(folder).catch(() => null);
   if (existing?.key === key) return { manifest: existing, reused: true };
@@ -67,7 +74,7 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true });
   try {
-    const seen = deduplicate ? new Set<string>() : undefined;
+    const seen = deduplicate ? new DigestSet() : undefined;
     const summaries: ManifestSource[] = [];
     for (const source of sources) {
       const counts = emptyCounts();
@@ -75,8 +82,11 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
       using train = new ShardWriter(splitBase(work, source.name, 'train'), shard);
       using kept = new ShardWriter(splitBase(work, source.name, 'held-out'), shard);
       const writers = { train, 'held-out': kept };
-      for await (const { document, digest } of readSource(source, counts, { clean, seen, signal })) {
-        const split = isHeldOut(digest, source.heldOut ?? heldOut) ? 'held-out' : 'train';
+      const keptFromTraining = (digest: Buffer): boolean => isHeldOut(digest, source.heldOut ?? heldOut);
+      const look = (document: Document, digest: Buffer): Screened =>
+        screen.look(document, { source: source.name, heldOut: keptFromTraining(digest), exceptions: source });
+      for await (const { document, digest } of readSource(source, counts, { clean, seen, screen: look, signal })) {
+        const split = keptFromTraining(digest) ? 'held-out' : 'train';
         writers[split].add(encodeDocument(document, tokenizer, end));
         if (counts.kept % 500 === 0) {
           options.onProgress?.({ source: source.name, documents: counts.kept, tokens: writers.train.tokens + writers['held-out'].tokens });
@@ -108,7 +118,7 @@ export async function prepare(options: PrepareOptions): Promise<{ manifest: Mani
       tokenBytes: tokenizer.vocabSize > 65_536 ? 4 : 2,
       turnStart: tokenizer.tokenToId('<|im_start|>') ?? null,
       padding: tokenizer.padTokenId ?? end,
-      heldOut, deduplicated: deduplicate, cleaned: clean,
+      heldOut, deduplicated: deduplicate, cleaned: clean, screened: screen.report,
       sources: summaries,
     };
     await writeSynced(join(work, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);

@@ -11,9 +11,12 @@ import { DataError } from './errors.ts';
 import type { DropReason } from './filter.ts';
 import { cutPoint } from './cut.ts';
 import { findFiles, readDocuments, type ReadOptions } from './readers.ts';
+import type { DigestSet } from './digest-set.ts';
+import type { PersonalDataKind } from './personal-data/finding.ts';
 import { deepClean, type OnChange, refineDocument, type Refinement } from './refine.ts';
+import type { Screened, ScreenExceptions } from './screen.ts';
 
-export interface SourceSpec extends Refinement, Omit<ReadOptions, 'signal' | 'onSkip'> {
+export interface SourceSpec extends Refinement, ScreenExceptions, Omit<ReadOptions, 'signal' | 'onSkip'> {
   /** Letters, digits, dots, dashes: it names the shard files. */
   readonly name: string;
   /** Files or folders. */
@@ -46,6 +49,13 @@ export interface SourceCounts {
   cut: number;
   /** Kept documents by language, where a rule of the source asked for it. */
   languages: Record<string, number>;
+  /** Near-duplicates dropped, by the source of the document they are like. */
+  nearDuplicatesOf: Record<string, number>;
+  /** Personal data masked, and the kept documents it was in. */
+  masked: Partial<Record<PersonalDataKind, number>>;
+  maskedDocuments: number;
+  /** Texts that evaluation items were cut out of. */
+  itemsCut: number;
 }
 
 export interface FileRecord {
@@ -58,7 +68,9 @@ export interface FileRecord {
 export interface ReadSourceOptions {
   readonly clean?: boolean | undefined;
   /** Identities seen so far, when duplicates are to be dropped; shared between sources. */
-  readonly seen?: Set<string> | undefined;
+  readonly seen?: DigestSet | undefined;
+  /** The last look at what is left (see screen.ts), with the digest that decides its split. */
+  readonly screen?: ((document: Document, digest: Buffer) => Screened) | undefined;
   /** Told of each document that is dropped, with a word more than the reason where there is one, and of each change by cleaning. */
   readonly onDrop?: ((reason: DropReason, document: Document, why: string) => void) | undefined;
   readonly onChange?: OnChange | undefined;
@@ -67,7 +79,9 @@ export interface ReadSourceOptions {
 
 /** Counters to begin with. */
 export function emptyCounts(): SourceCounts {
-  return { read: 0, kept: 0, dropped: {}, changed: {}, cut: 0, languages: {} };
+  return {
+    read: 0, kept: 0, dropped: {}, changed: {}, cut: 0, languages: {}, nearDuplicatesOf: {}, masked: {}, maskedDocuments: 0, itemsCut: 0,
+  };
 }
 
 /** All files of a source, in order. Throws DataError naming the source where one is missing. */
@@ -123,20 +137,26 @@ export async function* readSource(
             drop(refined.drop, refined.document, refined.why);
             continue;
           }
-          if (options.seen !== undefined) {
-            // 96 bits: among a billion documents the chance of one false duplicate is about 10⁻¹¹.
-            const key = digestOf(refined.keep).toString('latin1', 0, 12);
-            if (options.seen.has(key)) {
-              drop('duplicate', refined.keep);
-              continue;
-            }
-            options.seen.add(key);
+          if (options.seen?.add(digestOf(refined.keep)) === false) {
+            drop('duplicate', refined.keep);
+            continue;
+          }
+          const digest = origin ?? splitDigest(refined.keep);
+          const screened = options.screen?.(refined.keep, digest) ?? { keep: refined.keep, masked: {}, cutItems: false };
+          if ('drop' in screened) {
+            drop(screened.drop, refined.keep, screened.why);
+            if (screened.drop === 'near_duplicate') counts.nearDuplicatesOf[screened.of] = (counts.nearDuplicatesOf[screened.of] ?? 0) + 1;
+            continue;
           }
           counts.kept++;
+          const masked = Object.entries(screened.masked) as [PersonalDataKind, number][];
+          for (const [kind, found] of masked) counts.masked[kind] = (counts.masked[kind] ?? 0) + found;
+          if (masked.length > 0) counts.maskedDocuments++;
+          if (screened.cutItems) counts.itemsCut++;
           if (refined.cut) counts.cut++;
           if (refined.language !== null) counts.languages[refined.language] = (counts.languages[refined.language] ?? 0) + 1;
           for (const change of new Set([...deep.changes, ...refined.changes])) count(counts.changed, change);
-          yield { document: refined.keep, digest: origin ?? splitDigest(refined.keep) };
+          yield { document: screened.keep, digest };
         }
       }
     }

@@ -81,6 +81,18 @@ export class WordHashes {
     if (start >= 0) this.#push(mix(hash), start, 0);
   }
 
+  /** The first word that begins at or after a place in the text. */
+  indexAt(place: number): number {
+    let low = 0;
+    let high = this.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.starts[middle] as number) < place) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   #push(hash: number, start: number, character: number): void {
     if (this.length === this.hashes.length) this.#grow();
     this.hashes[this.length] = hash;

@@ -32,6 +32,8 @@ export function sourceSpecs(recipe: Recipe, folder: string): SourceSpec[] {
     maxTurnCharacters: source.max_turn_characters,
     maxDocuments: source.max_documents,
     heldOut: source.held_out,
+    nearDuplicates: source.near_duplicates,
+    maskPersonalData: source.mask_personal_data,
     columns: source.columns,
     quotes: source.quotes,
     clean: source.clean,

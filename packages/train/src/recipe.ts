@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { CLEAN_STEPS, FULL_CLEANING, LANGUAGES, QUALITY_RULES, type QualityRule } from '@parley/data';
+import { CLEAN_STEPS, FULL_CLEANING, LANGUAGES, PERSONAL_DATA_KINDS, QUALITY_RULES, type QualityRule } from '@parley/data';
 import { nearestName } from '@parley/model';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
@@ -68,6 +68,9 @@ const source = z.strictObject({
   /** For tables: names of the columns where the first row has none; whether double quotes quote. */
   columns: z.array(z.string()).min(1).optional(),
   quotes: z.boolean().optional(),
+  /** Leave this source out of what the data section asks for. */
+  near_duplicates: z.literal(false).optional(),
+  mask_personal_data: z.literal(false).optional(),
   /** Steps besides the light ones, or all of them that suit any text. */
   clean: z.union([
     z.string().regex(/^full$/, `has to be full, or a list of ${CLEAN_STEPS.join(', ')}`).transform(() => [...FULL_CLEANING]),
@@ -210,6 +213,16 @@ const recipe = z.strictObject({
     held_out: share.default(0.01),
     deduplicate: z.boolean().default(true),
     clean: z.boolean().default(true),
+    /** Drop documents that are nearly the same as an earlier one; threshold: how much has to be the same, 0.3 to 1. */
+    near_duplicates: z.union([z.boolean(), z.strictObject({ threshold: z.number().min(0.3).max(1).optional() })]).optional(),
+    /** Placeholders for personal data: of all kinds, or of these. */
+    mask_personal_data: z.union([
+      z.boolean(),
+      z.array(z.enum(PERSONAL_DATA_KINDS)).min(1),
+      z.strictObject({ kinds: z.array(z.enum(PERSONAL_DATA_KINDS)).min(1).optional(), placeholders: z.partialRecord(z.enum(PERSONAL_DATA_KINDS), z.string()).optional() }),
+    ]).optional(),
+    /** Suites (.yaml) and JSON lines whose items are not to be trained on. */
+    decontaminate: z.union([strings, z.strictObject({ against: strings, share: z.number().positive().max(1).optional(), cut: z.boolean().optional() })]).optional(),
     sources: z.array(source).min(1),
   }),
   model: z.union([z.string(), modelFields]),
@@ -319,7 +332,7 @@ const article = (type: string): string => (/^[aeiou]/.test(type) ? `an ${type}` 
 
 const FIELDS = {
   recipe: Object.keys(recipe.shape), sources: Object.keys(source.shape), stages: Object.keys(stage.shape), model: Object.keys(modelFields.shape),
-  data: ['held_out', 'deduplicate', 'clean', 'sources'], tokenizer: ['path', 'vocab_size', 'pattern', 'sample_bytes'],
+  data: ['held_out', 'deduplicate', 'clean', 'near_duplicates', 'mask_personal_data', 'decontaminate', 'sources'], tokenizer: ['path', 'vocab_size', 'pattern', 'sample_bytes'],
   lora: Object.keys(lora.shape), export: ['path', 'dtype', 'generation', 'merge'], mixture: ['source', 'weight', 'epochs'], quality: Object.keys(QUALITY_RULES),
 };
 

@@ -18,6 +18,7 @@ import { baseDType, beginStage, endsInAdapter, recipeAdapter, type TrainedParame
 import type { Checkpoint, StageSummary } from './checkpoint.ts';
 import { type CompleteStage, type Derivation, type Derived, deriveStage } from './dial.ts';
 import { CheckpointError, TrainError } from './errors.ts';
+import { screenOptions } from './evaluation/decontamination.ts';
 import type { TrainEvent } from './events.ts';
 import { exportModel } from './export.ts';
 import { isItemRecipe } from './items/check.ts';
@@ -96,6 +97,7 @@ export async function openRun(options: RunOptions): Promise<OpenRun> {
   const prepared = await prepare({
     sources: specs, tokenizer, folder: dataFolder, heldOut: recipe.data.held_out, deduplicate: recipe.data.deduplicate,
     clean: recipe.data.clean, signal, onProgress: (progress) => onEvent({ type: 'prepare', ...progress }),
+    ...screenOptions(recipe, { folder, specs, signal, onNote: (text) => onEvent({ type: 'note', text }) }),
   });
   if (latest?.state.data !== undefined && latest.state.data !== prepared.manifest.key) {
     throw new CheckpointError(

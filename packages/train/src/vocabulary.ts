@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type Conversation, emptyCounts, plainText, readSource, type SourceSpec, type TextDocument } from '@parley/data';
+import { DigestSet, type Document, emptyCounts, plainText, readSource, Screen, type Screened, type SourceSpec } from '@parley/data';
 import { CHATML_TEMPLATE, PARLEY_SPECIAL_TOKENS, type Tokenizer, trainTokenizer } from '@parley/tokenizer';
 import { loadTokenizer, saveTokenizer } from '@parley/tokenizer/node';
 import { TrainError } from './errors.ts';
@@ -70,9 +70,9 @@ export async function prepareTokenizer(options: VocabularyOptions): Promise<Toke
 
 /** Of what the vocabulary depends on, as far as the recipe says it; the files themselves are the manifest's matter. */
 function settingsKey({ recipe, base, specs }: VocabularyOptions): string {
-  const { clean, deduplicate } = recipe.data;
+  const { clean, deduplicate, mask_personal_data: mask } = recipe.data;
   const sources = specs.map((spec) => ({ ...spec, exclude: spec.exclude?.map(String) }));
-  return createHash('sha256').update(JSON.stringify({ tokenizer: recipe.tokenizer, base, clean, deduplicate, sources })).digest('hex');
+  return createHash('sha256').update(JSON.stringify({ tokenizer: recipe.tokenizer, base, clean, deduplicate, mask, sources })).digest('hex');
 }
 
 /**
@@ -90,10 +90,14 @@ async function* sampleTexts(options: VocabularyOptions, limit: number): AsyncGen
   }
 }
 
-async function* allDocuments(options: VocabularyOptions): AsyncGenerator<{ document: TextDocument | Conversation; digest: Buffer }> {
-  const seen = options.recipe.data.deduplicate ? new Set<string>() : undefined;
+async function* allDocuments(options: VocabularyOptions): AsyncGenerator<{ document: Document; digest: Buffer }> {
+  const { deduplicate, clean, mask_personal_data: maskPersonalData } = options.recipe.data;
+  const seen = deduplicate ? new DigestSet() : undefined;
+  // Nobody's number becomes a token; the placeholders may.
+  const mask = new Screen({ maskPersonalData });
   for (const source of options.specs) {
-    yield* readSource(source, emptyCounts(), { clean: options.recipe.data.clean, seen, signal: options.signal });
+    const screen = (document: Document): Screened => mask.look(document, { source: source.name, heldOut: false, exceptions: source });
+    yield* readSource(source, emptyCounts(), { clean, seen, screen, signal: options.signal });
   }
 }
 

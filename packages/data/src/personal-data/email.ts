@@ -8,8 +8,8 @@ const DOMAINS = new Set(`${COUNTRIES} ${GENERIC}`.split(' '));
 
 /** Names that RFC 2606 and 6761 keep for examples: nobody's. */
 const RESERVED = /(?:^|\.)(?:example\.(?:com|org|net|edu)|(?:example|test|invalid|localhost|local))$/i;
-/** `git@host:path` is where a program is fetched from; `curve25519-sha256@libssh.org` is the name of a cipher. */
-const PROGRAMS = /^(?:git|hg|svn)@|@(?:openssh\.com|libssh\.org)$/i;
+/** `git@host:path` is where a program is fetched from, `root@host` what a shell says; `curve25519-sha256@libssh.org` is the name of a cipher. */
+const PROGRAMS = /^(?:git|hg|svn|root)@|@(?:openssh\.com|libssh\.org)$/i;
 
 const LOCAL = /[A-Za-z0-9._%+\-]/;
 const HOST = /[A-Za-z0-9.\-]/;

@@ -79,7 +79,8 @@ export function* findPhones(text: string): Generator<Finding> {
     for (const [offset, part] of candidates(written)) {
       const at = start + offset;
       const end = at + part.length;
-      if (offset < taken || !isPhone(part, before(text, at), text.slice(end, end + 12)) || insideUrl(text, at)) continue;
+      const place = { label: before(text, at), tail: text.slice(end, end + 12), whole: part === written };
+      if (offset < taken || !isPhone(part, place) || insideUrl(text, at)) continue;
       yield { kind: 'phone', start: at, end };
       taken = offset + part.length;
     }
@@ -104,7 +105,8 @@ function* candidates(run: string): Generator<[offset: number, part: string]> {
 const GOES_ON = /^[A-Za-z_]|^[.:]\d|^,\d{3}(?![\d-])|^[)\]]?\s?[*×^]|^[)）]?\.(?:jpe?g|png|gif|svg|webp|tiff?|pdf|djvu|webm|og[gv]|mp[34])\b/i;
 const GOES_BEFORE = /\d[.:]$|(?<!\d)\d{1,3},$|_[(（]?$|[$€£¥￥=^*]\s?$/;
 
-function isPhone(written: string, label: string, tail: string): boolean {
+/** `whole`: it is all of its run; beside other numbers, digits without separators need company too. */
+function isPhone(written: string, { label, tail, whole }: { label: string; tail: string; whole: boolean }): boolean {
   const digits = digitsOf(written);
   if (GOES_ON.test(tail) || GOES_BEFORE.test(label)) return false;
   if (digits.length < 7 || digits.length > 17 || new Set(digits).size < 3 || isDateLike(written)) return false;
@@ -113,7 +115,7 @@ function isPhone(written: string, label: string, tail: string): boolean {
   const plain = !/\D/.test(written);
   if (plain && AMOUNT.test(tail)) return false;
   const form = FORMS.find(({ pattern, holds }) => pattern.test(written) && (holds?.(digits, written) ?? true));
-  if (form !== undefined && !(plain && form.solid !== undefined)) return true;
+  if (form !== undefined && !(plain && (form.solid !== undefined || !whole))) return true;
   if (form !== undefined && (/\p{Script=Han}/u.test(label + tail) || LABEL.test(label))) return true;
   if (digits.length > 13 || new Set(digits).size < 4 || /^000/.test(digits) || !LABELLED_FORM.test(written) || AMOUNT.test(tail)) return false;
   if (STRONG.test(label)) return digits.length >= 7;

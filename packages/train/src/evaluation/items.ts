@@ -78,6 +78,17 @@ export async function drawItems(path: string, options: DrawOptions): Promise<Dra
   return { items: converted(items), total, eligible, rest: converted(rest) };
 }
 
+/** The items of a file, one at a time: those with what `where` asks for that `keep` is not false for. */
+export async function* readItems(path: string, options: Omit<DrawOptions, 'limit' | 'seed'>): AsyncGenerator<Item> {
+  const { convert } = options;
+  for await (const { text, line } of readLines(path, options.signal)) {
+    if (text.trim() === '') continue;
+    const item = { fields: parseLine(text, { path, line }), place: { path, line } };
+    if (Object.entries(options.where ?? {}).some(([name, value]) => item.fields[name] !== value) || options.keep?.(item) === false) continue;
+    yield convert === undefined ? item : { ...item, fields: convertFields(item.fields, convert) };
+  }
+}
+
 function convertFields(fields: Item['fields'], to: Conversion): Item['fields'] {
   const value = (field: unknown): unknown => (typeof field === 'string' ? convertText(field, to) : Array.isArray(field) ? field.map(value) : field);
   return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, value(field)]));
@@ -109,11 +120,17 @@ export async function loadTrainingRun(folder: string): Promise<TrainingRun> {
   return { folder, recipe: parseRecipe(text, path), manifest: await readManifest(join(folder, 'data')) };
 }
 
+/** What decides which items a run trains on; before it began, the manifest is not there but its files are. */
+export interface TrainedFiles {
+  readonly recipe: Recipe;
+  readonly manifest: { readonly sources: readonly { readonly name: string; readonly files: readonly { readonly sha256: string }[] }[] };
+}
+
 /**
  * For a file among the run's sources: whether the run trained on what an item became. Null for a file that is not among them.
  * The rule is the preparation's own: the recipe's templates, cleaning and filters make the document, its hash decides.
  */
-export function trainedOn(run: TrainingRun, fileHash: string): { sources: string[]; seen: (item: Item) => boolean } | null {
+export function trainedOn(run: TrainedFiles, fileHash: string): { sources: string[]; seen: (item: Item) => boolean } | null {
   const sources = run.manifest.sources.filter(({ files }) => files.some(({ sha256 }) => sha256 === fileHash)).map(({ name }) => name);
   if (sources.length === 0) return null;
   const specs = sourceSpecs(run.recipe, '.').filter(({ name }) => sources.includes(name));
