@@ -125,12 +125,15 @@ export function logTicks(low: number, high: number): number[] {
     .filter((tick) => tick >= low * 0.999 && tick <= high * 1.001);
 }
 
+/** Made once: making one takes as long as a hundred numbers. */
+const FOUR_DIGITS = new Intl.NumberFormat('en', { maximumFractionDigits: 4 });
+
 /** 0.0004 → "4e-4", 1200 → "1,200". */
 export function label(value: number): string {
   if (value === 0) return '0';
   const size = Math.abs(value);
   if (size >= 1e6) return `${Number((value / 1e6).toPrecision(4))}M`;
-  return size < 0.001 ? value.toExponential().replace(/\.(\d\d)\d+/, '.$1') : value.toLocaleString('en', { maximumFractionDigits: 4 });
+  return size < 0.001 ? value.toExponential().replace(/\.(\d\d)\d+/, '.$1') : FOUR_DIGITS.format(value);
 }
 
 /** For text and for attributes, in SVG and in HTML. */

@@ -107,7 +107,7 @@ export function written(value: number, format: ValueFormat): string {
 
 /** Three digits, whatever the size. */
 const short3 = (value: number): string => (value !== 0 && Math.abs(value) < 0.01 ? value.toExponential(2) : Number(value.toPrecision(3)).toString());
-const fixed = (value: number): string => Number(value.toFixed(1)).toString();
+const fixed = (value: number): string => String(Math.round(value * 10) / 10);
 
 interface Scale {
   /** 0 at the bottom, 1 at the top. */
@@ -118,7 +118,7 @@ interface Scale {
 function verticalScale({ series, log, fromZero, level, height }: ChartOptions): Scale {
   const lines = series.flatMap(({ points }) => points.map(({ y }) => y));
   // Single outliers may leave the picture at the top; what the lines say stays in.
-  const ranked = series.flatMap(({ band }) => band ?? []).flatMap(({ low, high }) => [low, high]).sort((a, b) => a - b);
+  const ranked = Float64Array.from(series.flatMap(({ band }) => band ?? []).flatMap(({ low, high }) => [low, high])).sort();
   const inner = [ranked[Math.floor(ranked.length * 0.02)], ranked[Math.ceil(ranked.length * 0.98) - 1]].filter((y) => y !== undefined);
   const values = [...lines, ...inner, ...(level === undefined ? [] : [level.y])].filter((y) => Number.isFinite(y) && (log !== true || y > 0));
   let [low, high] = extremes(values);

@@ -87,7 +87,8 @@ ${script === undefined ? '' : `<script>${script}</script>\n`}</body></html>
 export const embedded = (id: string, value: unknown): string =>
   `<script type="application/json" id="${id}">${JSON.stringify(value).replaceAll('<', '\\u003c')}</script>`;
 
-export const whole = (value: number): string => Math.round(value).toLocaleString('en');
+const WHOLE = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+export const whole = (value: number): string => WHOLE.format(value);
 
 /** 6074321 → "6.07M". */
 export function short(value: number): string {

@@ -1,4 +1,5 @@
 /** A report as people read it: Markdown, and HTML in one file that needs nothing else and follows the reader's light or dark. */
+import { escape, page } from '../report-html.ts';
 import type { EntryReport, Estimate, EvaluationReport, Figure } from './evaluate-suite.ts';
 
 type Measured = Extract<EntryReport, { status: 'measured' }>;
@@ -90,74 +91,117 @@ function details(entry: Measured): string[] {
 
 // ---- HTML --------------------------------------------------------------------------------------------------------------
 
-const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-
 const STYLE = `
-:root{color-scheme:light dark;--ink:#1c1f24;--soft:#5b6470;--line:#dfe3e8;--back:#fff;--card:#f7f8fa;--blue:#2f5fa8;--bar:#b9cbe6;--good:#2c7a4b;--bad:#b4442f}
-@media(prefers-color-scheme:dark){:root{--ink:#e7e9ec;--soft:#9aa4b0;--line:#333a43;--back:#14171b;--card:#1c2026;--blue:#86aee8;--bar:#3b5680;--good:#6cc48d;--bad:#e58a76}}
-*{box-sizing:border-box}body{margin:0 auto;max-width:1080px;padding:2.5rem 1.25rem 4rem;font:15px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--back)}
-h1{font-size:1.7rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2.4rem 0 .4rem}p{margin:.4rem 0}.soft,dt,th,.n{color:var(--soft)}.small{font-size:.86rem}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1.2rem;margin:1.2rem 0;padding:1rem 1.2rem;background:var(--card);border:1px solid var(--line);border-radius:10px}dd{margin:0;overflow-wrap:anywhere}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;margin:.6rem 0;font-size:.93rem}th,td{text-align:left;vertical-align:top;padding:.4rem .7rem .4rem 0;border-bottom:1px solid var(--line)}th{font-weight:500}
-.v{font-variant-numeric:tabular-nums;white-space:nowrap;font-weight:600}.v small{font-weight:400;color:var(--soft)}.better{color:var(--good)}.worse{color:var(--bad)}
-svg{display:block;width:170px;height:18px}.track{stroke:var(--line)}.ci{stroke:var(--bar)}.dot{fill:var(--blue)}.tick{stroke:var(--soft)}
-td.m{text-align:right;font-variant-numeric:tabular-nums}td.hit{background:var(--card);font-weight:600}.say{white-space:pre-wrap;overflow-wrap:anywhere;max-width:26rem}
+.better{color:var(--good)}.worse{color:var(--bad)}.even{color:var(--soft)}
+.verdict{white-space:nowrap;font-size:.85rem}
+.plot{width:100%;min-width:9rem;height:1.5rem;display:block;overflow:visible}
+.plot path{vector-effect:non-scaling-stroke;fill:none}
+.track{stroke:var(--line);stroke-width:1}.ci{stroke:var(--c0);stroke-width:7;stroke-linecap:round;opacity:.35}.dot{stroke:var(--c0);stroke-width:9;stroke-linecap:round}
+.base .ci{stroke:var(--faint);stroke-width:4}.base .dot{stroke:var(--faint);stroke-width:6}.tick{stroke:var(--faint);stroke-width:2}
+.overview td,.overview th{vertical-align:middle}.overview .at{width:36%;min-width:10rem}.narrow{display:none!important}
+.figures{table-layout:fixed}.figures .who{width:30%;overflow-wrap:anywhere}.figures .num{width:5.5rem}.figures .range{width:8rem}.figures .verdict-cell{width:11.5rem}.overview tbody th{font-weight:500}
+.figures td,.figures th{border-bottom:0;padding-top:.15rem;padding-bottom:.15rem;vertical-align:middle}.figures tbody+tbody tr:first-child>*{padding-top:1.1rem}
+.figures .who{font-weight:400;color:var(--soft)}.figures .model .who{color:var(--ink);font-weight:600}.figures .model .num{font-weight:600}
+.figures .metric th{font-size:.85rem;font-weight:500;color:var(--soft)}.range{color:var(--soft);white-space:nowrap;font-size:.85rem}
+.confusion{width:auto;margin-top:1rem}.confusion th{font-weight:400;color:var(--soft);font-size:.85rem}.confusion td{text-align:right;min-width:3.2rem;padding:.3rem .6rem;background:color-mix(in srgb,var(--c0) var(--share),transparent);border:2px solid var(--back);border-radius:6px}
+.confusion td.hit{font-weight:600}
+.asked td{width:33%}details{margin-top:.7rem}
+@media(max-width:720px){.range,.roomy{display:none!important}.narrow{display:block!important}.overview .at{min-width:6.5rem;width:40%}.plot{min-width:5rem}.figures .who{width:34%}.figures .num{width:4.6rem}.figures .verdict-cell{width:1.6rem}
+.word{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.asked,.asked tbody,.asked tr,.asked td{display:block;width:auto}.asked thead{display:none}.asked tr{padding:.5rem 0;border-bottom:1px solid var(--line)}.asked td{border:0;padding:.15rem 0}.asked td::before{content:attr(data-what);display:block;font-size:.78rem;color:var(--soft)}}
 `;
 
-/** The model's interval as a bar on 0…100 (or up to the largest number there), baselines as ticks. */
-function bar(figure: Figure): string {
-  const all = [figure, ...figure.baselines].flatMap(({ high, value }) => [high ?? 0, value ?? 0]);
-  const most = figure.unit === '%' || figure.unit === 'points' ? 100 : Math.max(...all, 1e-9) * 1.05;
-  const x = (value: number | null): string => (4 + (162 * Math.max(0, Math.min(most, value ?? 0))) / most).toFixed(1);
-  const ticks = figure.baselines.map(({ name, value }) => `<path class="tick" d="M${x(value)} 2V16" stroke-width="1.5"><title>${escape(name)}</title></path>`).join('');
-  return `<svg viewBox="0 0 170 18" role="img" aria-label="${escape(`${figure.metric}: ${number(figure.value, decimals(figure))}`)}"><path class="track" d="M4 9H166"/>` +
-    `<path class="ci" stroke-width="7" stroke-linecap="round" d="M${x(figure.low)} 9H${x(figure.high)}"/>${ticks}<circle class="dot" cx="${x(figure.value)}" cy="9" r="4"/></svg>`;
+/** Where values stand: 0 to 100, or up to somewhat above the largest number of that unit anywhere in the report. */
+function scaleOf({ unit }: Figure, entries: readonly EntryReport[]): (value: number | null) => string {
+  const figures = entries.flatMap((entry) => (entry.status === 'measured' ? entry.figures : [])).filter((figure) => figure.unit === unit);
+  const all = figures.flatMap((figure) => [figure, ...figure.baselines]).flatMap(({ high, value }) => [high ?? 0, value ?? 0]);
+  const most = unit === '%' || unit === 'points' ? 100 : Math.max(...all, 1e-9) * 1.05;
+  return (value) => (10 + (980 * Math.max(0, Math.min(most, value ?? 0))) / most).toFixed(1);
 }
 
-function figureRows(entry: Measured): string {
-  return entry.figures.map((figure) => {
-    const digits = decimals(figure);
-    const show = (estimate: Estimate): string => `${number(estimate.value, digits)}${suffix(figure)} <small>(${range(estimate, digits)})</small>`;
-    const rivals = figure.baselines.map((each) => {
-      const how = verdict(figure, each.difference);
-      return `<div>${escape(each.name)}: <span class="v">${show(each)}</span> <span class="small ${how}">${how}</span></div>`;
-    }).join('');
-    return `<tr><td>${escape(figure.metric)} <span class="soft" title="${figure.better} is better">${figure.better === 'higher' ? '↑' : '↓'}</span></td>` +
-      `<td class="v">${show(figure)}</td><td>${bar(figure)}</td><td>${rivals || '–'}</td></tr>`;
-  }).join('\n');
+/** A value as a dot on its interval, on the whole figure's scale; `ticks`: others to compare it with. */
+function plot(estimate: Estimate, x: (value: number | null) => string, ticks: readonly (Estimate & { readonly name: string })[] = []): string {
+  if (estimate.value === null) return '';
+  const interval = estimate.low === null || estimate.high === null ? '' : `<path class="ci" d="M${x(estimate.low)} 10H${x(estimate.high)}"/>`;
+  return `<svg class="plot" viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true"><path class="track" d="M10 10H990"/>${interval}` +
+    `${ticks.map(({ name, value }) => `<path class="tick" d="M${x(value)} 2V18"><title>${escape(name)}</title></path>`).join('')}<path class="dot" d="M${x(estimate.value)} 10h0"/></svg>`;
 }
 
+const shown = (estimate: Estimate, figure: Figure): string => `${number(estimate.value, decimals(figure))}${suffix(figure)}`;
+const arrow = (figure: Figure): string => `<span title="${figure.better} is better" aria-label="${figure.better} is better">${figure.better === 'higher' ? '↑' : '↓'}</span>`;
+const badge = (how: ReturnType<typeof verdict>): string => `<span class="verdict ${how === 'no difference shown' ? 'even' : how}">${how === 'better' ? '▲' : how === 'worse' ? '▼' : '='} <span class="word">${how}</span></span>`;
+
+/** The baseline that is hardest to beat. */
+function strongest(figure: Figure): Figure['baselines'][number] | undefined {
+  const rank = ({ value }: Estimate): number => (value === null ? -Infinity : figure.better === 'higher' ? value : -value);
+  return figure.baselines.toSorted((a, b) => rank(b) - rank(a))[0];
+}
+
+/** Every entry's first figure, to be seen at once. */
+function overview(entries: readonly EntryReport[]): string {
+  const rows = entries.map((entry) => {
+    const figure = entry.status === 'measured' ? entry.figures[0] : undefined;
+    const metric = figure === undefined ? '' : `${escape(figure.metric)} ${arrow(figure)}`;
+    const name = `<th scope="row"><a href="#${anchor(entry.name)}">${escape(entry.name)}</a>${metric === '' ? '' : `<small class="narrow">${metric}</small>`}</th>`;
+    if (entry.status !== 'measured' || figure === undefined) {
+      return `<tr>${name}<td colspan="5" class="soft">${entry.status === 'measured' ? 'no figure' : `${entry.status}: ${escape(entry.reason)}`}</td></tr>`;
+    }
+    const rival = strongest(figure);
+    return `<tr>${name}<td class="soft roomy">${metric}</td><td class="num"><b>${shown(figure, figure)}</b></td><td class="at">${plot(figure, scaleOf(figure, entries), figure.baselines)}</td>` +
+      `<td class="num soft roomy">${rival === undefined ? '' : shown(rival, figure)}</td><td>${rival === undefined ? '' : `${badge(verdict(figure, rival.difference))}<small class="roomy">than ${escape(rival.name)}</small>`}</td></tr>`;
+  });
+  return `<div class="wide"><table class="overview"><thead><tr><th scope="col">what</th><th scope="col" class="roomy">metric</th><th scope="col" class="num">model</th><th scope="col"></th><th scope="col" class="num roomy">baseline</th><th scope="col"><span class="roomy">the model is</span></th></tr></thead><tbody>${rows.join('\n')}</tbody></table></div>
+<p class="soft small">Dot and pale bar: the model and its interval; upright lines: the baselines, of which the strongest is named.</p>`;
+}
+
+const anchor = (name: string): string => encodeURIComponent(name).replaceAll("'", '%27');
+
+/** The model above its baselines, on one scale. */
+function figureRows(figure: Figure, entries: readonly EntryReport[]): string {
+  const x = scaleOf(figure, entries);
+  const row = (who: string, estimate: Estimate, how: string, kind: string): string =>
+    `<tr class="${kind}"><th scope="row" class="who">${escape(who)}</th><td class="num">${shown(estimate, figure)}</td><td class="range">${range(estimate, decimals(figure))}</td><td class="at">${plot(estimate, x)}</td><td class="verdict-cell">${how}</td></tr>`;
+  return `<tbody><tr class="metric"><th scope="rowgroup" colspan="2">${escape(figure.metric)} ${arrow(figure)}</th></tr>${row('model', figure, '', 'model')}${figure.baselines
+    .map((each) => row(each.name, each, badge(verdict(figure, each.difference)), 'base')).join('')}</tbody>`;
+}
+
+/** Cells are the darker, the larger their share of the row. */
 function confusionTable({ labels, matrix }: NonNullable<Measured['confusion']>): string {
-  const rows = matrix.map((row, i) => `<tr><th>${escape(labels[i] ?? '')}</th>${row.map((count, k) => `<td class="m${k === i ? ' hit' : ''}">${count}</td>`).join('')}</tr>`);
-  return `<div class="wide"><table style="width:auto"><tr><th>is ↓ said →</th>${[...labels, 'none'].map((label) => `<th>${escape(label)}</th>`).join('')}</tr>${rows.join('')}</table></div>`;
+  const rows = matrix.map((row, i) => {
+    const sum = row.reduce((total, count) => total + count, 0);
+    return `<tr><th scope="row">${escape(labels[i] ?? '')}</th>${row.map((count, k) => `<td class="${k === i ? 'hit' : ''}" style="--share:${sum === 0 ? 0 : Math.round((45 * count) / sum)}%">${count}</td>`).join('')}</tr>`;
+  });
+  return `<div class="wide"><table class="confusion"><thead><tr><th scope="col">is ↓ said →</th>${[...labels, 'none'].map((label) => `<th scope="col" class="num">${escape(label)}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
 }
 
-function section(entry: EntryReport): string {
-  const title = `<h2 id="${escape(entry.name)}">${escape(entry.name)}</h2>`;
-  if (entry.status !== 'measured') return `${title}<p class="soft">${entry.status}: ${escape(entry.reason)}</p>`;
+function section(entry: EntryReport, entries: readonly EntryReport[]): string {
+  const title = `<h2 id="${anchor(entry.name)}">${escape(entry.name)}</h2>`;
+  if (entry.status !== 'measured') return `<section>${title}<p class="soft">${entry.status}: ${escape(entry.reason)}</p></section>`;
   const notes = [
     `Data: ${entry.file.path} ${short(entry.file.sha256)}${entry.licence === undefined ? '' : ` (${entry.licence})`}; ${TRAINING[entry.training]}.`,
     ...(entry.train === undefined ? [] : [`Baselines learn from ${entry.train.path} ${short(entry.train.sha256)}.`]),
     ...entry.figures.flatMap(({ metric, signature }) => (signature === undefined ? [] : [`${metric}: ${signature}`])), ...entry.notes,
   ];
+  const said = (what: string, text: string): string => `<td class="say" dir="auto" data-what="${what}">${escape(text) || '<i class="soft">(nothing)</i>'}</td>`;
   const samples = entry.samples.length === 0 ? '' :
-    `<details><summary class="soft small">The first items drawn, unedited</summary><div class="wide"><table><tr><th>asked</th><th>answered</th><th>wanted</th></tr>${entry.samples
-      .map(({ asked, answer, wanted }) => `<tr><td class="say">${escape(asked)}</td><td class="say">${escape(answer) || '<i>(nothing)</i>'}</td><td class="say">${escape(wanted)}</td></tr>`)
-      .join('')}</table></div></details>`;
-  return `${title}<p class="soft small">${escape([entry.task, entry.language, ...(entry.domain === undefined ? [] : [entry.domain]), itemsOf(entry)].join(' · '))}</p>
-<div class="wide"><table><tr><th>metric</th><th>model</th><th></th><th>baselines</th></tr>${figureRows(entry)}</table></div>
+    `<details><summary>The first items drawn, unedited</summary><table class="asked"><thead><tr><th scope="col">asked</th><th scope="col">answered</th><th scope="col">wanted</th></tr></thead><tbody>${entry.samples
+      .map(({ asked, answer, wanted }) => `<tr>${said('asked', asked)}${said('answered', answer)}${said('wanted', wanted)}</tr>`)
+      .join('')}</tbody></table></details>`;
+  return `<section>${title}<p class="soft small">${escape([entry.task, entry.language, ...(entry.domain === undefined ? [] : [entry.domain]), itemsOf(entry)].join(' · '))}</p>
+<div class="wide"><table class="figures"><colgroup><col class="who"><col class="num"><col class="range"><col><col class="verdict-cell"></colgroup>${entry.figures.map((figure) => figureRows(figure, entries)).join('')}</table></div>
 ${entry.confusion !== undefined && entry.confusion.labels.length <= 12 ? confusionTable(entry.confusion) : ''}
-<p class="soft small">${notes.map(escape).join('<br>')}</p>${samples}`;
+${samples}<details><summary>Data and notes</summary><p class="soft small">${notes.map(escape).join('<br>')}</p></details></section>`;
 }
 
 export function reportHtml(report: EvaluationReport): string {
-  const name = escape(report.model.name);
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>Report card: ${name}</title><style>${STYLE}</style></head>
-<body><h1>Report card: ${name}</h1>${report.suite.description === undefined ? '' : `<p>${escape(report.suite.description)}</p>`}
-<dl>${facts(report).map(([key, value]) => `<dt>${key}</dt><dd>${escape(value)}</dd>`).join('')}</dl>
-<p class="soft small">${escape(EXPLANATION)} In the pictures: dot and bar are the model and its interval, ticks the baselines.</p>
-${report.entries.map(section).join('\n')}
-</body></html>
-`;
+  const { name } = report.model;
+  const body = `<header><p class="eyebrow">Report card</p><h1>${escape(name)}</h1></header>
+${report.suite.description === undefined ? '' : `<p class="lead">${escape(report.suite.description)}</p>`}
+<main><h2>At a glance</h2>
+${overview(report.entries)}
+${report.entries.map((entry) => section(entry, report.entries)).join('\n')}</main>
+<h2>What was measured with what</h2>
+<dl class="facts">${facts(report).map(([key, value]) => `<dt>${key}</dt><dd>${escape(value)}</dd>`).join('')}</dl>
+<footer>${escape(EXPLANATION.replace('In brackets: ', 'Beside each value and as a pale bar: '))}</footer>`;
+  return page({ title: `Report card: ${name}`, style: STYLE, body });
 }
