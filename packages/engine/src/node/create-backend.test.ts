@@ -7,21 +7,25 @@ import type { InstructionSet } from '../backends/native/runtime.ts';
 import { createWasmBackend } from '../backends/wasm/create.ts';
 import { hasRelaxedSimd } from '../backends/wasm/features.ts';
 import { Tensor } from '../tensor.ts';
-import { chooseBackend, createBackend } from './create-backend.ts';
+import { type BackendChoice, chooseBackend, createBackend } from './create-backend.ts';
 import { nativeKernels } from './native.ts';
 import { nodePlatform } from './platform.ts';
 
 const { addon, missing } = nativeKernels();
 
+/** What `auto` is here. */
+function expectedChoice(): BackendChoice {
+  const { PARLEY_BACKEND: named = 'auto' } = process.env;
+  if (named !== 'auto') return { name: named as BackendChoice['name'], reason: 'PARLEY_BACKEND says so' };
+  if (addon === undefined) return { name: 'wasm', reason: `the native kernels cannot be used: ${missing}` };
+  return { name: 'native', reason: expect.stringContaining(addon.instructionSets[0]!) as unknown as string };
+}
+
 test('auto is native where its kernels are built, otherwise wasm, and says why', async () => {
-  const choice = chooseBackend();
   await using backend = await createBackend();
   expect(backend.threads).toBe(nodePlatform.defaultThreads);
-  expect(backend.name).toBe(choice.name);
-  const { PARLEY_BACKEND: named } = process.env;
-  if (named !== undefined && named !== 'auto') expect(choice).toEqual({ name: named, reason: 'PARLEY_BACKEND says so' });
-  else if (addon === undefined) expect(choice).toEqual({ name: 'wasm', reason: `the native kernels cannot be used: ${missing}` });
-  else expect([choice.name, choice.reason]).toEqual(['native', expect.stringContaining(addon.instructionSets[0]!)]);
+  expect(chooseBackend()).toEqual(expectedChoice());
+  expect(backend.name).toBe(expectedChoice().name);
 });
 
 test('PARLEY_BACKEND says what auto is, and must name a backend', () => {

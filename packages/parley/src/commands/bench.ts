@@ -1,5 +1,6 @@
 /** `parley bench [NAME]`: the benchmarks under bench/, each ending in one JSON line. */
 import { existsSync } from 'node:fs';
+import type { BackendOptions } from '@parley/engine/node';
 import { type Command, Option } from 'commander';
 import { UsageError } from '../errors.ts';
 import { threads, wholeFromOne } from '../flag-values.ts';
@@ -35,10 +36,13 @@ Examples:
   $ parley bench decode --shape smollm2-135m --dtype q4 --threads 2
   $ parley bench matmul --shape 2048x384x1536
   $ npm run bench -- train --threads 1`)
-    .action(async (name: string | undefined, options: Record<string, unknown> & { json?: boolean }, command: Command) => {
+    .action(async (name: string | undefined, options: BackendOptions & { json?: boolean }, command: Command) => {
       const given = FLAGS.filter((flag) => command.getOptionValueSource(flag) === 'cli');
       if (!existsSync(BENCHMARKS_URL)) throw new UsageError('the benchmarks come with the repository, not with the package: clone it to run them');
       const { BENCHMARKS } = (await import(BENCHMARKS_URL.href)) as { BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> };
+      const { chooseBackend } = await import('@parley/engine/node');
+      const { name: backend, reason } = chooseBackend(options);
+      if (options.json !== true) process.stderr.write(`The backend is ${backend}: ${reason}.\n`);
       const names = name === undefined ? Object.keys(BENCHMARKS) : [name];
       for (const each of names) {
         const load = Object.hasOwn(BENCHMARKS, each) ? BENCHMARKS[each] : undefined;

@@ -30,12 +30,13 @@ export function register(program: Command): void {
   const command = program
     .command('models')
     .description('list the models and adapters here: those that ship with Parley and those trained into runs/')
+    .option('--verbose', 'also their folders, and which backend runs them here and why')
     .option('--json', 'print one JSON array')
     .addHelpText('after', `
 Examples:
   $ parley models
   $ parley chat --model parley-nano`)
-    .action(async (options: { json?: boolean }) => {
+    .action(async (options: { json?: boolean; verbose?: boolean }) => {
       const rows: ModelRow[] = [];
       for (const model of await listModels()) {
         try {
@@ -60,9 +61,15 @@ Examples:
           `vocabulary ${row.vocabulary.toLocaleString('en-US')}`, formatBytes(row.bytes), row.source,
         ];
         process.stdout.write(`${row.name.padEnd(width)}  ${facts.join(' · ')}\n`);
+        if (options.verbose === true) process.stdout.write(`${' '.repeat(width)}  ${row.folder}\n`);
       }
       for (const { name, rank, base_model: base } of adapters) {
         process.stdout.write(`${name.padEnd(width)}  adapter of rank ${rank} for ${base ?? 'a model that is not named'}: --adapter ${name}\n`);
+      }
+      if (options.verbose === true) {
+        const { chooseBackend } = await import('@parley/engine/node');
+        const { name, reason } = chooseBackend();
+        process.stdout.write(`\nThe backend is ${name}: ${reason}.\n`);
       }
     });
   command

@@ -1,8 +1,9 @@
 /** The kernels' elementary functions against the runtime's in double precision, each through an operation that shows it bare. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { nodePlatform } from '../../node/platform.ts';
-import { Tensor } from '../../tensor.ts';
-import { createWasmBackend } from './create.ts';
+import { type BackendOptions, createBackend } from '../node/create-backend.ts';
+import { nativeKernels } from '../node/native.ts';
+import { Tensor } from '../tensor.ts';
+import type { InstructionSet } from './native/runtime.ts';
 
 /** Φ(x) = erfc(−x/√2)/2, by the series around 0 and by the continued fraction (Abramowitz & Stegun 26.2.11 and 26.2.14). */
 function normalCdf(x: number): number {
@@ -29,9 +30,15 @@ function worst(got: Float32Array, xs: Float32Array, wanted: (x: number) => numbe
 const range = (from: number, to: number, count = 40_001): Float32Array =>
   Float32Array.from({ length: count }, (_, i) => from + ((to - from) * i) / (count - 1));
 
-for (const simd of ['relaxed', 'plain'] as const) {
-  describe(`${simd} math`, async () => {
-    const backend = await createWasmBackend(nodePlatform, { threads: 1, simd });
+const sets = (nativeKernels().addon?.instructionSets ?? []) as readonly InstructionSet[];
+const VARIANTS: Readonly<Record<string, BackendOptions>> = {
+  'wasm, relaxed SIMD': { backend: 'wasm', simd: 'relaxed' }, 'wasm, plain SIMD': { backend: 'wasm', simd: 'plain' },
+  ...Object.fromEntries(sets.map((instructionSet) => [`native, ${instructionSet}`, { backend: 'native', instructionSet }])),
+};
+
+for (const [name, options] of Object.entries(VARIANTS)) {
+  describe(`math of ${name}`, async () => {
+    const backend = await createBackend({ ...options, threads: 1 });
     afterAll(() => backend[Symbol.asyncDispose]());
 
     /** scale·(e^(x − 0) − 0): the gradient of the loss in rows that aim at a last column that is cut off. */
