@@ -1,6 +1,6 @@
 /** Conversations whose answers are computed: sums, counting, spelling, letters, days, months, times, and remembering lists. */
 import { Random } from '@parley/engine';
-import { capitalized, type Language, type Row, type Tables, variants } from './format.ts';
+import { capitalized, type Language, type Row, type Tables, variants, withArticle } from './format.ts';
 import type { SeedConversation } from './make-seed.ts';
 import { typed } from './wording.ts';
 
@@ -68,7 +68,7 @@ class Maker {
 }
 
 export function computedConversations(tables: Tables): SeedConversation[] {
-  return [sums(), comparisons(), counting(), spelling(tables), days(), months(), times(), lists(tables)].flatMap(({ made }) => made);
+  return [sums(), comparisons(), counting(), spelling(tables), days(), months(), times(), lists(tables), kinds(tables)].flatMap(({ made }) => made);
 }
 
 function sums(): Maker {
@@ -79,19 +79,21 @@ function sums(): Maker {
     const zh = { '+': '加', '-': '减', '×': '乘', '÷': '除以' }[sign];
     const typedSign = { '+': '+', '-': '-', '×': maker.pick(['*', 'x', '×']), '÷': maker.pick(['÷', ':']).replace(':', '÷') }[sign];
     for (let i = 0; i < count; i += 1) {
-      maker.ask('en', `What is ${a} ${word} ${b}? | What is ${a} ${typedSign} ${b}? | How much is ${a} ${word} ${b}? | ${a} ${typedSign} ${b} | ${a}${typedSign}${b}=? | Calculate ${a} ${word} ${b}. | what's ${a}${typedSign}${b} | ${a} ${word} ${b} | Can you calculate ${a} ${typedSign} ${b}?`,
+      maker.ask('en', `What is ${a} ${word} ${b}? | What is ${a} ${typedSign} ${b}? | How much is ${a} ${word} ${b}? | Calculate ${a} ${word} ${b}. | what's ${a}${typedSign}${b} | ${a} ${word} ${b} | Can you calculate ${a} ${typedSign} ${b}?`,
         `${a} ${word} ${b} is ${result}.`);
-      maker.ask('zh', `${a}${zh}${b}等于多少？ | ${a} ${typedSign} ${b} 等于几？ | ${a}${typedSign}${b}=？ | ${a}${typedSign}${b}等于多少？ | 计算${a}${zh}${b}。 | ${a}${zh}${b}是多少？ | 帮我算一下${a}${zh}${b} | ${a}${zh}${b}等于几`,
+      maker.ask('zh', `${a}${zh}${b}等于多少？ | ${a} ${typedSign} ${b} 等于几？ | ${a}${typedSign}${b}等于多少？ | 计算${a}${zh}${b}。 | ${a}${zh}${b}是多少？ | 帮我算一下${a}${zh}${b} | ${a}${zh}${b}等于几`,
         `${a}${zh}${b}等于${result}。`);
+      // Signs alone are of no language, and so is their answer.
+      if (maker.random.uniform() < 0.4) maker.ask(maker.random.uniform() < 0.5 ? 'en' : 'zh', `${a} ${typedSign} ${b} | ${a}${typedSign}${b} | ${a}${typedSign}${b}=? | ${a} ${typedSign} ${b} = ?`, `${a} ${sign} ${b} = ${result}`);
     }
   };
   for (let a = 1; a <= 12; a += 1) for (let b = 1; b <= 12; b += 1) {
-    sum(a, b, '+', a <= 5 && b <= 5 ? 2 : 1);
+    if (a <= 10 && b <= 10 || maker.random.uniform() < 0.5) sum(a, b, '+', a <= 5 && b <= 5 ? 2 : 1);
     if (a <= 10 && b <= 10) sum(a, b, '×');
     if (b < a || maker.random.uniform() < 0.1) sum(Math.max(a, b), Math.min(a, b), '-');
   }
-  for (let b = 2; b <= 10; b += 1) for (let q = 1; q <= 10; q += 1) if (maker.random.uniform() < 0.7) sum(b * q, b, '÷');
-  for (let i = 0; i < 110; i += 1) {
+  for (let b = 2; b <= 10; b += 1) for (let q = 1; q <= 10; q += 1) if (maker.random.uniform() < 0.5) sum(b * q, b, '÷');
+  for (let i = 0; i < 70; i += 1) {
     const [a, b] = [maker.between(11, 60), maker.between(2, 39)];
     sum(a, b, '+');
     if (a > b) sum(a, b, '-');
@@ -204,7 +206,7 @@ function spelling(tables: Tables): Maker {
   const words = (tables.get('words') ?? []).map((row) => row['en'] ?? '').filter((word) => /^[a-z]{3,8}$/.test(word));
   for (const word of words) {
     if (maker.random.uniform() > 0.45) continue;
-    const letters = [...word.toUpperCase()];
+    const letters = word.toUpperCase().split('');
     const dice = maker.random.uniform();
     if (dice < 0.6) maker.ask('en', `How do you spell ${word}? | Spell ${word}. | Spell the word ${word}. | How is "${word}" spelled? | Can you spell ${word}?`, `${letters.join('-')}.`);
     else if (dice < 0.75) maker.ask('en', `What is the first letter of ${word}? | Which letter does ${word} start with?`, `The first letter of ${word} is ${letters[0] ?? ''}.`);
@@ -221,7 +223,7 @@ function spelling(tables: Tables): Maker {
     }
     if (i < 10) maker.ask('en', `What is letter number ${i + 1} of the alphabet? | What is the ${i + 1}${['st', 'nd', 'rd'][i] ?? 'th'} letter of the alphabet?`, `Letter number ${i + 1} of the alphabet is ${letter}.`);
   }
-  const alphabet = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'].join(', ');
+  const alphabet = range(65, 90).map((code) => String.fromCharCode(code)).join(', ');
   maker.ask('en', 'Say the alphabet. | Tell me the alphabet. | What are the letters of the alphabet? | Can you say the ABC? | recite the alphabet', `${alphabet}.`, 5);
   maker.ask('zh', '英文字母有哪些？ | 背一下英文字母。 | 英文字母表是什么？', `英文字母有26个：${alphabet}。`, 3);
   return maker;
@@ -311,7 +313,7 @@ function lists(tables: Tables): Maker {
     return [...chosen];
   };
   const and = (items: readonly string[], last: string): string => `${items.slice(0, -1).join(', ')} ${last} ${items.at(-1) ?? ''}`;
-  for (let i = 0; i < 150; i += 1) {
+  for (let i = 0; i < 120; i += 1) {
     const chosen = draw(maker.between(3, 4));
     const en = chosen.map((row) => row['en'] ?? '');
     const zh = chosen.map((row) => row['zh'] ?? '');
@@ -332,6 +334,50 @@ function lists(tables: Tables): Maker {
       maker.ask('zh', `这里有几样东西：${zh.join('、')}？ | 数一数：${zh.join('、')}，一共几样？`, `一共有${HAN[zh.length] ?? ''}样。`);
       maker.ask('en', `Pick one: ${en[0] ?? ''} or ${en[1] ?? ''}? | ${capitalized(en[0] ?? '')} or ${en[1] ?? ''}?`, `I'll pick ${en[at] ?? ''}.`);
       maker.ask('zh', `${zh[0] ?? ''}还是${zh[1] ?? ''}？ | 选一个：${zh[0] ?? ''}还是${zh[1] ?? ''}？`, `我选${zh[at] ?? ''}。`);
+    }
+  }
+  return maker;
+}
+
+/** Is a dog an animal? Which of these is not? */
+function kinds(tables: Tables): Maker {
+  const maker = new Maker('kinds', 19);
+  const fruit = new Set(['apple', 'banana', 'orange', 'grape', 'pear', 'peach', 'watermelon', 'strawberry', 'lemon', 'cherry', 'mango', 'pineapple']);
+  const all = (tables.get('words') ?? []).filter((row) => /^[a-z]+$/.test(row['en'] ?? '') && !/[^s]s$/.test(row['en'] ?? ''));
+  const of = (kind: string): Row[] => all.filter((row) => row['kind'] === kind);
+  const fruits = all.filter((row) => fruit.has(row['en'] ?? ''));
+  const animals = of('animal').filter((row) => !['pet', 'fly'].includes(row['en'] ?? ''));
+  const things = of('thing').filter((row) => !['money', 'medicine', 'paper', 'television'].includes(row['en'] ?? ''));
+  const groups = [
+    { rows: animals, en: 'an animal', zh: '动物' },
+    { rows: fruits, en: 'a fruit', zh: '水果' },
+    { rows: of('colour'), en: 'a colour', zh: '颜色' },
+  ];
+  const word = (row: Row, language: Language): string => row[language] ?? '';
+  const a = (row: Row, article: boolean): string => (article ? withArticle(word(row, 'en')) : word(row, 'en'));
+  for (const [at, group] of groups.entries()) {
+    const article = group.zh !== '颜色';
+    for (let i = 0; i < 45; i += 1) {
+      const inside = maker.pick(group.rows);
+      const second = maker.pick(group.rows.filter((row) => row !== inside));
+      const third = maker.pick(group.rows.filter((row) => row !== inside && row !== second));
+      const outside = maker.pick(maker.random.uniform() < 0.5 ? things : (groups[at === 0 ? 1 : 0]?.rows ?? things));
+      const outsideArticle = outside['kind'] !== 'colour';
+      const [en, zh] = [word(inside, 'en'), word(inside, 'zh')];
+      if (i % 2 === 0) {
+        maker.ask('en', `Is ${a(inside, article)} ${group.en}? | is ${a(inside, article)} ${group.en}`, `Yes, ${a(inside, article)} is ${group.en}.`);
+        maker.ask('zh', `${zh}是${group.zh}吗？ | ${zh}是不是${group.zh}？`, `是的，${zh}是${group.zh}。`);
+        maker.ask('en', `Is ${a(outside, outsideArticle)} ${group.en}? | is ${a(outside, outsideArticle)} ${group.en}`, `No, ${a(outside, outsideArticle)} is not ${group.en}.`);
+        maker.ask('zh', `${word(outside, 'zh')}是${group.zh}吗？ | ${word(outside, 'zh')}是不是${group.zh}？`, `不是，${word(outside, 'zh')}不是${group.zh}。`);
+      } else {
+        const rows = [inside, second, third];
+        rows.splice(maker.random.below(4), 0, outside);
+        const list = (language: Language): string => rows.map((row) => word(row, language)).join(language === 'en' ? ', ' : '、');
+        maker.ask('en', `Which word does not belong: ${list('en')}? | Find the odd one out: ${list('en')} | Which one is not ${group.en}: ${list('en')}?`, `${capitalized(word(outside, 'en'))}, because it is not ${group.en}.`);
+        maker.ask('zh', `哪个词不是一类：${list('zh')}？ | 找出不同类的：${list('zh')} | ${list('zh')}，哪个不是${group.zh}？`, `${word(outside, 'zh')}，因为它不是${group.zh}。`);
+        maker.ask('en', `Which one is ${group.en}, ${en} or ${word(outside, 'en')}? | ${capitalized(word(outside, 'en'))} or ${en}: which is ${group.en}?`, `${capitalized(a(inside, article))} is ${group.en}.`);
+        maker.ask('zh', `${zh}和${word(outside, 'zh')}，哪个是${group.zh}？ | ${word(outside, 'zh')}和${zh}哪一个是${group.zh}？`, `${zh}是${group.zh}。`);
+      }
     }
   }
   return maker;

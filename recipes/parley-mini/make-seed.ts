@@ -2,7 +2,8 @@
  * Writes parley-mini.seed.jsonl.zst: the conversations that give parley-mini its manners and everyday knowledge, in English and
  * Chinese, one `{messages, topic, language}` a line. What is said is in talk/ and tables/ (format.ts says how they are read) and,
  * for what is computed, in computed.ts; here it is put together. Every block is drawn with a seed of its own, so that a change in
- * one does not reshuffle the others, and the same files give the same conversations everywhere.
+ * one does not reshuffle the others, and the same files give the same conversations everywhere. What a model is asked in
+ * eval/prompts.jsonl is left out, however it is typed, so that those prompts stay a blind test.
  *
  *     node recipes/parley-mini/make-seed.ts            (from anywhere; --check only says whether the file is up to date)
  */
@@ -22,7 +23,7 @@ export interface SeedConversation {
 }
 
 /** Topics whose turns may be answered in the other language than they are asked in. */
-export const SWITCHING_TOPICS: ReadonlySet<string> = new Set(['translation', 'languages', 'chain']);
+export const SWITCHING_TOPICS: ReadonlySet<string> = new Set(['translation', 'languages', 'coding', 'tasks']);
 
 const FOLDER = import.meta.dirname;
 export const SEED_FILE = join(FOLDER, '..', 'parley-mini.seed.jsonl.zst');
@@ -36,7 +37,9 @@ export function makeSeed(): SeedConversation[] {
   const tables: Tables = new Map(read('tables').map(({ name, text }) => [name, parseTable(name, text)]));
   const seen = new Set<string>();
   const made: SeedConversation[] = [];
+  const asked = evaluationPrompts();
   const take = (conversation: SeedConversation): boolean => {
+    if (conversation.messages.some(({ role, content }) => role === 'user' && asked.has(normalized(content)))) return false;
     const key = JSON.stringify(conversation.messages);
     if (seen.has(key)) return false;
     seen.add(key);
@@ -49,6 +52,15 @@ export function makeSeed(): SeedConversation[] {
   for (const conversation of computedConversations(tables)) take(conversation);
   for (const conversation of chains(made)) take(conversation);
   return shuffled(made, new Random(1));
+}
+
+/** Lower case, letters and digits only. */
+export const normalized = (text: string): string => text.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '');
+
+/** The prompts that the model's chat is judged by, normalized. */
+export function evaluationPrompts(): Set<string> {
+  const lines = readFileSync(join(FOLDER, '..', 'eval', 'prompts.jsonl'), 'utf8').split('\n').filter((line) => line.trim() !== '');
+  return new Set(lines.map((line) => normalized((JSON.parse(line) as { prompt: string }).prompt)));
 }
 
 /** The conversations of one exchange: so many for each row, or in all. */
@@ -109,7 +121,8 @@ const beginning = (text: string): string => (/^[a-z]+ .*[.!?]$/s.test(text) ? te
 function* chains(made: readonly SeedConversation[]): Generator<SeedConversation> {
   const random = new Random(7);
   for (const language of ['en', 'zh'] as const) {
-    const pool = made.filter((one) => one.language === language && one.messages.length === 2 && (one.messages[0]?.content.length ?? 0) < 120 && (one.messages[1]?.content.length ?? 0) < 160);
+    const short = (one: SeedConversation): boolean => one.topic !== 'languages' && one.messages.length === 2 && one.messages.every(({ content }) => content.length < 140);
+    const pool = made.filter((one) => one.language === language && short(one) && /\p{Script=Han}/u.test(one.messages[0]?.content ?? '') === (language === 'zh'));
     const starts = pool.filter(({ topic }) => topic === 'greetings');
     const ends = pool.filter(({ topic }) => topic === 'thanks');
     const middle = pool.filter(({ topic }) => topic !== 'greetings' && topic !== 'thanks');
@@ -155,7 +168,7 @@ if (import.meta.main) {
     console.log(same ? 'up to date' : 'not up to date: run make-seed.ts');
     process.exitCode = same ? 0 : 1;
   } else {
-    const packed = zstdCompressSync(text, { params: { [constants.ZSTD_c_compressionLevel]: 19 } });
+    const packed = zstdCompressSync(text, { params: { [constants.ZSTD_c_compressionLevel]: 16 } });
     writeFileSync(SEED_FILE, packed);
     const count = Map.groupBy(conversations, ({ topic, language }) => `${topic} ${language}`);
     for (const [key, list] of [...count].sort(([a], [b]) => (a < b ? -1 : 1))) console.log(key.padEnd(28), list.length);
