@@ -73,7 +73,7 @@ export class Decontaminator {
   /** Of every item: its set, and whether it was found. */
   readonly #itemSets: string[] = [];
   readonly #found: boolean[] = [];
-  /** Of every long text: its item and its number of runs. */
+  /** Of every long text: its item, and its runs in the table. */
   readonly #longItems: number[] = [];
   readonly #longRuns: number[] = [];
   /** (hash, hash, long text + 1) a slot. */
@@ -161,14 +161,16 @@ export class Decontaminator {
   #addLong(item: number): void {
     const text = this.#longItems.push(item) - 1;
     this.#runs.read(this.#words);
-    this.#longRuns.push(this.#runs.count);
+    let own = 0;
     for (let i = 0; i < this.#runs.count; i++) {
       if ((this.#entries + 1) * 3 > this.#table.length * FULL) this.#grow();
-      this.#enter(this.#runs.first(i), this.#runs.second(i), text + 1);
+      if (this.#enter(this.#runs.first(i), this.#runs.second(i), text + 1)) own++;
     }
+    this.#longRuns.push(own);
   }
 
-  #enter(first: number, second: number, owner: number): void {
+  /** False for a run that the text, or too many others, have already. */
+  #enter(first: number, second: number, owner: number): boolean {
     const table = this.#table;
     const slots = table.length / 3;
     let owners = 0;
@@ -182,9 +184,9 @@ export class Decontaminator {
         const sieve = this.#sieve;
         const bit = first % (sieve.length * 32);
         sieve[bit >>> 5] = entry(sieve, bit >>> 5) | (1 << (bit & 31));
-        return;
+        return true;
       }
-      if (entry(table, 3 * slot) === first && entry(table, 3 * slot + 1) === second && (there === owner || ++owners === MOST_OWNERS)) return;
+      if (entry(table, 3 * slot) === first && entry(table, 3 * slot + 1) === second && (there === owner || ++owners === MOST_OWNERS)) return false;
     }
   }
 
