@@ -13,7 +13,15 @@ import { TrainError } from './errors.ts';
 import type { Recipe } from './recipe.ts';
 import type { Derived } from './dial.ts';
 
-export interface ExportOptions {
+export interface ExportOptions extends Omit<FolderOptions, 'card'> {
+  readonly manifest: Manifest;
+  readonly results: readonly StageSummary[];
+  readonly derived: Derived;
+  /** What trained it, for the card. */
+  readonly backend: string;
+}
+
+export interface FolderOptions {
   readonly model: Transformer;
   /** What LoRA stages have trained: written in place of the model, or, where the recipe merges, into its weights. */
   readonly adapter?: LoraAdapter | null | undefined;
@@ -21,13 +29,10 @@ export interface ExportOptions {
   readonly base?: string | null | undefined;
   readonly tokenizer: Tokenizer;
   readonly recipe: Recipe;
-  readonly manifest: Manifest;
-  readonly results: readonly StageSummary[];
-  readonly derived: Derived;
+  /** README.md. */
+  readonly card: string;
   /** The model folder; one that is there is replaced as a whole. */
   readonly target: string;
-  /** What trained it, for the card. */
-  readonly backend: string;
 }
 
 /** What a model replaces is a model, never somebody's files. Throws TrainError. */
@@ -40,13 +45,15 @@ export async function refuseForeignTarget(target: string): Promise<void> {
   throw new TrainError(`${target} holds ${names[0]} and is no model, and the model would replace the whole folder: choose another`);
 }
 
-/** Writes the folder beside its place and renames it: it appears whole or not at all. Throws what saving a model throws. */
+/** A model of texts and conversations, with the card that belongs to it. Throws what saving a model throws. */
 export async function exportModel(options: ExportOptions): Promise<void> {
-  const { model, tokenizer, recipe, target } = options;
-  const work = `${target}.${process.pid}.tmp`;
-  await rm(work, { recursive: true, force: true });
-  await mkdir(work, { recursive: true });
-  try {
+  await exportFolder({ ...options, card: modelCard(options) });
+}
+
+/** The model, or the adapter beside it, as a folder. */
+export async function exportFolder(options: FolderOptions): Promise<void> {
+  const { model, tokenizer, recipe } = options;
+  await replaceFolder(options.target, async (work) => {
     if (options.adapter && endsInAdapter(recipe)) {
       const baseModel = typeof recipe.model === 'object' ? (recipe.model.from ?? null) : null;
       await saveAdapter(options.adapter, work, { config: model.config, baseModel, dtype: recipe.export.dtype });
@@ -54,7 +61,17 @@ export async function exportModel(options: ExportOptions): Promise<void> {
       await saveMerged(options, work);
       await saveTokenizer(tokenizer, work);
     }
-    await writeFile(join(work, 'README.md'), modelCard(options));
+    await writeFile(join(work, 'README.md'), options.card);
+  });
+}
+
+/** Has `fill` write a folder beside its place and renames it: it appears whole or not at all. */
+export async function replaceFolder(target: string, fill: (work: string) => Promise<void>): Promise<void> {
+  const work = `${target}.${process.pid}.tmp`;
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work, { recursive: true });
+  try {
+    await fill(work);
     await mkdir(dirname(target), { recursive: true });
     await rm(target, { recursive: true, force: true });
     await rename(work, target);
@@ -64,7 +81,7 @@ export async function exportModel(options: ExportOptions): Promise<void> {
 }
 
 /** The model with what its adapter adds in its weights. A base that was held in fewer bits is read again as it was. */
-async function saveMerged(options: ExportOptions, folder: string): Promise<void> {
+async function saveMerged(options: FolderOptions, folder: string): Promise<void> {
   const { model, adapter, base, recipe } = options;
   const save = (whole: Transformer): Promise<void> =>
     saveModel(whole, folder, { dtype: recipe.export.dtype, generation: generationConfig(options) });
@@ -80,7 +97,7 @@ async function saveMerged(options: ExportOptions, folder: string): Promise<void>
 }
 
 /** Ends at the end of a turn or a document; the recipe's own settings go over the defaults. */
-function generationConfig({ tokenizer, recipe }: ExportOptions): GenerationConfig {
+function generationConfig({ tokenizer, recipe }: FolderOptions): GenerationConfig {
   const document = tokenizer.tokenToId('<|endoftext|>') ?? tokenizer.bosTokenId;
   const turn = tokenizer.tokenToId('<|im_end|>');
   const ends = [...new Set([tokenizer.eosTokenId, turn, document])].filter((id) => id !== undefined);

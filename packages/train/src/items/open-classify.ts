@@ -1,6 +1,6 @@
 /** A classifier's run: labelled texts, a head on the model's body, and the folder with its card at the end. */
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Random, type Tensor } from '@parley/engine';
 import { LoraAdapter, SequenceClassifier } from '@parley/model';
 import { loadLabels, loadModel, saveClassifier } from '@parley/model/node';
@@ -9,6 +9,7 @@ import { loraOptions } from '../adapter.ts';
 import type { StageSummary } from '../checkpoint.ts';
 import { trainBagOfWords } from '../evaluation/baselines.ts';
 import { accuracy, macroF1 } from '../evaluation/classification.ts';
+import { replaceFolder } from '../export.ts';
 import { sourceSpecs } from '../plan.ts';
 import type { Recipe } from '../recipe.ts';
 import { ClassifyObjective, classWeights } from './classify.ts';
@@ -62,22 +63,14 @@ export async function openClassify(options: OpenItemsOptions): Promise<OpenItems
         body.setAdapters([]);
         body.mergeAdapter({ adapter });
       }
-      const work = `${target}.${process.pid}.tmp`;
-      await rm(work, { recursive: true, force: true });
-      await mkdir(work, { recursive: true });
-      try {
+      await replaceFolder(target, async (work) => {
         const { tokenizer } = dataOptions;
         await saveClassifier(classifier, work, {
           dtype: recipe.export.dtype, generation: { padTokenId: tokenizer.padTokenId ?? tokenizer.bosTokenId, bosTokenId: tokenizer.bosTokenId, eosTokenIds: [] },
         });
         await saveTokenizer(tokenizer, work);
         await writeFile(join(work, 'README.md'), classifierCard({ recipe, data, summary, engine, parameters: parameterCount }));
-        await mkdir(dirname(target), { recursive: true });
-        await rm(target, { recursive: true, force: true });
-        await rename(work, target);
-      } finally {
-        await rm(work, { recursive: true, force: true });
-      }
+      });
     },
     [Symbol.dispose]: () => kept.dispose(),
   };

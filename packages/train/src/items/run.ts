@@ -13,9 +13,10 @@ import type { RunOptions, RunResult } from '../run.ts';
 import { baseFolder, openFolder, stageSeed } from '../run-folder.ts';
 import { isItemStage, type ItemKind } from './check.ts';
 import { openClassify } from './open-classify.ts';
+import { openDpo } from './open-dpo.ts';
 import type { ItemDataOptions } from './labelled.ts';
 import type { StageSummary } from '../checkpoint.ts';
-import type { TrainedParameters } from '../adapter.ts';
+import { endsInAdapter, type TrainedParameters } from '../adapter.ts';
 import { type ItemObjective, type ItemPlan, trainItems } from './stage.ts';
 
 /** What a kind of items brings to a run. Dispose it before the backend. */
@@ -57,7 +58,7 @@ export async function runItems(options: RunOptions): Promise<RunResult> {
   const contextLength = Math.min(stage.context ?? Infinity, config.contextLength);
   const { held_out: heldOut, deduplicate, clean } = recipe.data;
   const itemOptions = { ...options, stage, base, output, begun: latest !== undefined, data: { tokenizer, contextLength, heldOut, deduplicate, clean, signal }, microTokens: stage.micro_batch_tokens ?? MICRO_TOKENS };
-  using items = await openClassify(itemOptions);
+  using items = await (stage.kind === 'classify' ? openClassify : openDpo)(itemOptions);
   if (latest?.state.data !== undefined && latest.state.data !== items.key) {
     throw new CheckpointError(`the items or the tokenizer have changed since the run in ${output} began: put them back, or start a new run under another name`);
   }
@@ -87,7 +88,7 @@ export async function runItems(options: RunOptions): Promise<RunResult> {
   onEvent({ type: 'stage-end', summary: result.summary });
   await items.export(modelFolder, { summary: result.summary, engine });
   onEvent({ type: 'export', folder: modelFolder });
-  return { ended: 'finished', runFolder: output, modelFolder, stages: [result.summary] };
+  return { ended: 'finished', runFolder: output, modelFolder, ...(endsInAdapter(recipe) && { adapterOf: base }), stages: [result.summary] };
 }
 
 function planItems(args: {
