@@ -53,8 +53,8 @@ function recall(language: Language, change: (text: string[][], random: () => num
   let found = 0;
   for (const [i, text] of originals.entries()) {
     const match = index.find(document(join(change(text, random))));
-    if (match?.index === i) found++;
-    else expect(match).toBeNull();
+    expect([i, undefined]).toContain(match?.index);
+    if (match !== null) found++;
   }
   return found / originals.length;
 }
@@ -147,6 +147,7 @@ test('bands find at least 95% of what comparing with every document finds, and n
   const [words, minhash] = [new WordHashes(), new MinHash()];
   let every = 0;
   let banded = 0;
+  let wrong = 0;
   const families = Array.from({ length: 60 }, () => write(random, ENGLISH, 2));
   for (let i = 0; i < 600; i++) {
     const text = join(edit(families[i % 60] ?? [], 0.06 * random(), random, ENGLISH));
@@ -157,13 +158,13 @@ test('bands find at least 95% of what comparing with every document finds, and n
     if (slow) every++;
     if (fast !== null) {
       banded++;
-      expect(slow).toBe(true);
-      expect(similarity(sketches[fast.index] ?? new Uint8Array(), 0, minhash.sketch, 0)).toBe(fast.similarity);
+      if (!slow || similarity(sketches[fast.index] ?? new Uint8Array(), 0, minhash.sketch, 0) !== fast.similarity) wrong++;
     } else {
       index.add();
       sketches.push(minhash.sketch.slice());
     }
   }
+  expect(wrong).toBe(0);
   expect(every).toBeGreaterThan(200);
   expect(banded).toBeGreaterThanOrEqual(0.95 * every);
 });

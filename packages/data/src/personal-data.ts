@@ -48,8 +48,8 @@ export function maskPersonalData(text: string, options: MaskOptions = {}): Maske
 const FINDERS: readonly (readonly [kind: PersonalDataKind, find: (text: string) => Iterable<Finding>, needs: RegExp])[] = [
   ['email', findEmails, /@|\bat\b/i],
   ['iban', findIbans, /[A-Z]{2}\d{2}/],
-  ['identity', findIdentities, /\d{6}|\d[ .\-]\d|[A-Z]\d\d/],
-  ['card', findCards, /\d{4}[ \-]?\d{4}/],
+  ['identity', findIdentities, /\d{6}|\d[ .-]\d|[A-Z]\d\d/],
+  ['card', findCards, /\d{4}[ -]?\d{4}/],
   ['ip', findAddresses, /\d\.\d{1,3}\.\d|[23][0-9a-f]{3}:/i],
   ['phone', findPhones, /\d[\d .()（）\-‐‑–/\u00a0]{5,}\d/],
 ];

@@ -3,7 +3,7 @@ import { luhn, mod97 } from './checksums.ts';
 import { digitsOf, type Finding, insideUrl } from './finding.ts';
 
 /** As cards are printed: in fours, American Express's 4-6-5, Diners Club's 4-6-4; or without spaces. */
-const CARD = /(?<![A-Za-z0-9_.,\-+*/#=])(?:\d{4}([ \-])\d{4}\1\d{4}\1\d{4}(?:\1?\d{3})?|\d{4}([ \-])\d{6}\2\d{4,5}|\d{14,19})(?![A-Za-z0-9_\-]|[.,]\d)/g;
+const CARD = /(?<![A-Za-z0-9_.,\-+*/#=])(?:\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1?\d{3})?|\d{4}([ -])\d{6}\2\d{4,5}|\d{14,19})(?![A-Za-z0-9_-]|[.,]\d)/g;
 
 /** Issuers by their first digits and the lengths of their numbers. */
 const ISSUERS: readonly (readonly [prefix: RegExp, lengths: readonly number[]])[] = [
@@ -29,7 +29,7 @@ const IBAN_LENGTHS: Readonly<Record<string, number>> = Object.fromEntries(
 );
 
 export function* findIbans(text: string): Generator<Finding> {
-  for (const match of text.matchAll(/(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?=[ \-]?[A-Z0-9])/g)) {
+  for (const match of text.matchAll(/(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?=[ -]?[A-Z0-9])/g)) {
     const length = IBAN_LENGTHS[match[0].slice(0, 2)];
     if (length === undefined) continue;
     let end = match.index;
@@ -37,7 +37,7 @@ export function* findIbans(text: string): Generator<Finding> {
     while (iban.length < length && end < text.length) {
       const character = text.charAt(end);
       if (/[A-Z0-9]/.test(character)) iban += character;
-      else if (!/[ \-]/.test(character) || !/[A-Z0-9]/.test(text.charAt(end + 1))) break;
+      else if (!/[ -]/.test(character) || !/[A-Z0-9]/.test(text.charAt(end + 1))) break;
       end++;
     }
     if (iban.length === length && !/[A-Za-z0-9]/.test(text.charAt(end)) && mod97(iban)) yield { kind: 'iban', start: match.index, end };

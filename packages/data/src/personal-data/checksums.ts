@@ -36,7 +36,7 @@ export function weighted(digits: string, weights: readonly number[]): number {
 /** ISO 2108: ten characters, weights 10 to 1, modulo 11; or thirteen with weights 1 and 3, modulo 10. */
 export function isbn(text: string): boolean {
   if (/^\d{9}[\dX]$/.test(text)) {
-    return [...text].reduce((sum, digit, i) => sum + (10 - i) * (digit === 'X' ? 10 : Number(digit)), 0) % 11 === 0;
+    return Array.from(text).reduce((sum, digit, i) => sum + (10 - i) * (digit === 'X' ? 10 : Number(digit)), 0) % 11 === 0;
   }
   return /^97[89]\d{10}$/.test(text) && weighted(text, [1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]) % 10 === 0;
 }

@@ -11,17 +11,17 @@ const RESERVED = /(?:^|\.)(?:example\.(?:com|org|net|edu)|(?:example|test|invali
 /** `git@host:path` is where a program is fetched from, `root@host` what a shell says; `curve25519-sha256@libssh.org` is the name of a cipher. */
 const PROGRAMS = /^(?:git|hg|svn|root)@|@(?:openssh\.com|libssh\.org)$/i;
 
-const LOCAL = /[A-Za-z0-9._%+\-]/;
-const HOST = /[A-Za-z0-9.\-]/;
+const LOCAL = /[A-Za-z0-9._%+-]/;
+const HOST = /[A-Za-z0-9.-]/;
 
 export function* findEmails(text: string): Generator<Finding> {
   for (let at = text.indexOf('@'); at !== -1; at = text.indexOf('@', at + 1)) {
     let start = at;
     while (start > 0 && at - start < 65 && LOCAL.test(text.charAt(start - 1))) start--;
-    while (start < at && /[._%+\-]/.test(text.charAt(start))) start++;
+    while (start < at && /[._%+-]/.test(text.charAt(start))) start++;
     let end = at + 1;
     while (end < text.length && end - at < 255 && HOST.test(text.charAt(end))) end++;
-    while (end > at && /[.\-]/.test(text.charAt(end - 1))) end--;
+    while (end > at && /[.-]/.test(text.charAt(end - 1))) end--;
     const local = text.slice(start, at);
     const host = text.slice(at + 1, end);
     if (local === '' || local.length > 64 || local.endsWith('.') || local.includes('..') || !isHost(host)) continue;
@@ -38,10 +38,10 @@ export function* findEmails(text: string): Generator<Finding> {
   }
 }
 
-const SPELLED = /(?<![A-Za-z0-9._%+\-])[A-Za-z0-9](?:[A-Za-z0-9._+\-]{0,63})\s?[[({]\s?at\s?[\])}]\s?((?:[A-Za-z0-9\-]{1,63}(?:\.|\s?[[({]\s?dot\s?[\])}]\s?)){1,4}[A-Za-z]{2,24})(?![A-Za-z0-9])/gi;
+const SPELLED = /(?<![A-Za-z0-9._%+-])[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,63})\s?[[({]\s?at\s?[\])}]\s?((?:[A-Za-z0-9-]{1,63}(?:\.|\s?[[({]\s?dot\s?[\])}]\s?)){1,4}[A-Za-z]{2,24})(?![A-Za-z0-9])/gi;
 
 function isHost(host: string): boolean {
   const labels = host.split('.');
-  return labels.length > 1 && labels.every((label) => /^[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?$/.test(label)) &&
+  return labels.length > 1 && labels.every((label) => /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(label)) &&
     DOMAINS.has(labels.at(-1)?.toLowerCase() ?? '');
 }

@@ -54,7 +54,7 @@ export const IDENTITY_SCHEMES: readonly Scheme[] = [
   {
     name: 'Hong Kong, identity card number', pattern: bounded(String.raw`[A-Z]{1,2}\d{6}\([0-9A]\)`),
     holds: (number) => {
-      const values = [...number.padStart(9, ' ')].map((character) => (character === ' ' ? 36 : Number.parseInt(character, 36)));
+      const values = Array.from(number.padStart(9, ' '), (character) => (character === ' ' ? 36 : Number.parseInt(character, 36)));
       return values.reduce((sum, value, i) => sum + (9 - i) * value, 0) % 11 === 0;
     },
   },
@@ -70,7 +70,7 @@ export const IDENTITY_SCHEMES: readonly Scheme[] = [
   {
     name: 'Italy, codice fiscale', pattern: bounded(String.raw`[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]`),
     holds: (number) => {
-      const values = [...number.slice(0, 15)].map((character) => (/\d/.test(character) ? Number(character) : character.charCodeAt(0) - 65));
+      const values = Array.from(number.slice(0, 15), (character) => (/\d/.test(character) ? Number(character) : character.charCodeAt(0) - 65));
       return values.reduce((sum, value, i) => sum + (i % 2 === 0 ? (CODICE_ODD[value] ?? 0) : value), 0) % 26 === number.charCodeAt(15) - 65;
     },
   },

@@ -33,30 +33,30 @@ const FORMS: readonly Form[] = [
     holds: (digits) => digits.length >= 8 && digits.length <= 16 && CALLING_CODE.test(digits),
   },
   {
-    pattern: /^00[ \-]?[1-9]\d{0,2}[ .\-](?:[(（]0?\d{0,5}[)）][ .\-]?)?\d{1,8}(?:[ .\-]\d{2,8}){0,4}$|^00861[3-9]\d{9}$/,
+    pattern: /^00[ -]?[1-9]\d{0,2}[ .-](?:[(（]0?\d{0,5}[)）][ .-]?)?\d{1,8}(?:[ .-]\d{2,8}){0,4}$|^00861[3-9]\d{9}$/,
     holds: (digits) => digits.length >= 11 && digits.length <= 17 && CALLING_CODE.test(digits.slice(2)),
   },
   {
     // North America: (415) 555-2671, 415-555-2671, 415.555.2671, 1-800-555-2671.
-    pattern: /^(?:1[ .\-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}([.\-]))[2-9]\d{2}(?:\1|-| )\d{4}$/,
+    pattern: /^(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}([.-]))[2-9]\d{2}(?:\1|-| )\d{4}$/,
     holds: (digits) => !/^1?[2-9](?:11|9)/.test(digits),
   },
   {
     // China, mobile: 13800138000, 138-0013-8000, 138 0013 8000.
-    pattern: /^(?:86[ \-]?)?1(?:3\d|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8\d|9[0-35-9])([ \-]?)\d{4}\1\d{4}$/,
+    pattern: /^(?:86[ -]?)?1(?:3\d|4[5-9]|5[0-35-9]|6[2567]|7[0-8]|8\d|9[0-35-9])([ -]?)\d{4}\1\d{4}$/,
     solid: 'needs company',
   },
   {
     // China, fixed: 010-12345678, (0755) 1234567, 021 1234 5678; hotlines: 400-810-8888.
-    pattern: /^(?:[(（]0(?:10|2\d|[3-9]\d{2})[)）][ \-]?|0(?:10|2\d|[3-9]\d{2})-)[2-8]\d{2,3}[ \-]?\d{4}(?:-\d{1,4})?$|^[48]00-(?:\d{3}-\d{4}|\d{4}-\d{3}|\d{7})$/,
+    pattern: /^(?:[(（]0(?:10|2\d|[3-9]\d{2})[)）][ -]?|0(?:10|2\d|[3-9]\d{2})-)[2-8]\d{2,3}[ -]?\d{4}(?:-\d{1,4})?$|^[48]00-(?:\d{3}-\d{4}|\d{4}-\d{3}|\d{7})$/,
   },
   {
     // United Kingdom, without spaces, and where the zone stands apart: 02079460958, 020 7946 0958, (0161) 496 0000, 07700 900123.
-    pattern: /^[(（]?0(?:[1-357-9]\d{9}|[1-357-9]\d{1,4}[)）]?[ \-]\d{3,8}(?:[ \-]\d{3,6}){0,2})$/,
+    pattern: /^[(（]?0(?:[1-357-9]\d{9}|[1-357-9]\d{1,4}[)）]?[ -]\d{3,8}(?:[ -]\d{3,6}){0,2})$/,
     holds: (digits, written) => (digits.length === 11 || (digits.length === 10 && /\D/.test(written))) && !/^\d{5}-\d{5}$/.test(written),
   },
   // France and others in pairs: 01 23 45 67 89.
-  { pattern: /^0[1-9]([ .\-])\d{2}\1\d{2}\1\d{2}\1\d{2}$/, holds: (digits) => !isCounting(digits) },
+  { pattern: /^0[1-9]([ .-])\d{2}\1\d{2}\1\d{2}\1\d{2}$/, holds: (digits) => !isCounting(digits) },
   // Japan, Korea, Germany, Italy …: 03-1234-5678, 010-1234-5678, 0221/123456.
   { pattern: /^0[1-9]\d{0,3}-\d{1,4}-\d{4}$|^0[1-9]\d{1,3}\/\d{5,8}$/, holds: (digits) => digits.length >= 9 && digits.length <= 11 },
   // Australia, Brazil: (02) 9876 5432, 0412 345 678, (11) 91234-5678.
@@ -117,9 +117,9 @@ function isPhone(written: string, { label, tail, whole }: { label: string; tail:
   const form = FORMS.find(({ pattern, holds }) => pattern.test(written) && (holds?.(digits, written) ?? true));
   if (form !== undefined && !(plain && (form.solid !== undefined || !whole))) return true;
   if (form !== undefined && (/\p{Script=Han}/u.test(label + tail) || LABEL.test(label))) return true;
-  if (digits.length > 13 || new Set(digits).size < 4 || /^000/.test(digits) || !LABELLED_FORM.test(written) || AMOUNT.test(tail)) return false;
+  if (digits.length > 13 || new Set(digits).size < 4 || digits.startsWith('000') || !LABELLED_FORM.test(written) || AMOUNT.test(tail)) return false;
   if (STRONG.test(label)) return digits.length >= 7;
-  return LABEL.test(label) && digits.length >= 10 && /^(?:0|[2-9])/.test(digits);
+  return LABEL.test(label) && digits.length >= 10 && !digits.startsWith('1');
 }
 
 /** 01 02 03 04 05: a list. */
