@@ -1,5 +1,5 @@
 import { Arena, type Backend, MemoryLimitError, Random, ReferenceBackend, Tape, Tensor } from '@parley/engine';
-import { createBackend as createEngine } from '@parley/engine/node';
+import { createBackend as createEngine, nativeKernels } from '@parley/engine/node';
 import { describe, expect, test } from 'vitest';
 import { type Batch, parameterCount, presets, singleSequence, Transformer } from './index.ts';
 import { gpt2Oracle, llamaOracle } from './testing/oracle.ts';
@@ -8,6 +8,7 @@ import { differingWeights, largestDifference, logitsOf, randomTokens, readWeight
 const backends: Record<string, () => Promise<Backend>> = {
   reference: async () => new ReferenceBackend(),
   wasm: () => createEngine({ backend: 'wasm', threads: 2 }),
+  ...(nativeKernels().addon === undefined ? {} : { native: () => createEngine({ backend: 'native', threads: 2 }) }),
 };
 
 /** Several sequences as one packed batch, and each alone. */

@@ -1,17 +1,18 @@
-/** Generation on the backend that people run: the same contracts as on the reference, with its kernels' rounding. */
-import { createBackend } from '@parley/engine/node';
+/** Generation on the backends that people run: the same contracts as on the reference, with their kernels' rounding. */
+import { createBackend, nativeKernels } from '@parley/engine/node';
 import { expect, test } from 'vitest';
 import { LocalGenerator } from '../generator.ts';
 import type { GenerateOptions } from '../options.ts';
 import { argmax } from '../select.ts';
 import { tinyModel, tinyTokenizer, uncachedLogits } from '../testing/tiny.ts';
 
+const BACKENDS = nativeKernels().addon === undefined ? (['wasm'] as const) : (['native', 'wasm'] as const);
 const NEVER_ENDS = { eosTokenId: [] } as const;
 
-test('the cache changes nothing, token by token, and one thread gives what two give', async () => {
+test.each(BACKENDS)('the cache changes nothing, token by token, and one thread gives what two give: %s', async (name) => {
   const results: (readonly number[])[] = [];
   for (const threads of [1, 2]) {
-    await using backend = await createBackend({ threads });
+    await using backend = await createBackend({ backend: name, threads });
     using model = tinyModel(backend);
     const generator = new LocalGenerator({ model, tokenizer: tinyTokenizer() });
     const { sequences } = await generator.generate('Hello', { maxNewTokens: 40, ...NEVER_ENDS }).result();
@@ -23,8 +24,8 @@ test('the cache changes nothing, token by token, and one thread gives what two g
   expect(results[0]).toEqual(results[1]);
 });
 
-test('a batch gives each prompt what it gets alone, once warm without an allocation, and gives everything back', async () => {
-  await using backend = await createBackend({ threads: 2 });
+test.each(BACKENDS)('a batch gives each prompt what it gets alone, once warm without an allocation, and gives everything back: %s', async (name) => {
+  await using backend = await createBackend({ backend: name, threads: 2 });
   using model = tinyModel(backend);
   const generator = new LocalGenerator({ model, tokenizer: tinyTokenizer() });
   const prompts = ['Once upon a time there was', 'Hi', 'The quick brown fox'];
