@@ -60,7 +60,7 @@ export function chart(options: ChartOptions): Chart {
     ...scale.ticks.map((tick) => `<path class="g" d="M0 ${fixed(toY(tick))}H1000"/>`),
     ...axis.stages.slice(1).map(({ offset }) => `<path class="s" d="M${fixed(toX(offset))} 0V1000"/>`),
     ...(options.level === undefined ? [] : [`<path class="l" d="M0 ${fixed(toY(options.level.y))}H1000"/>`]),
-    ...series.filter((line) => line.band !== undefined).map((line) => `<path d="${area(line.band ?? [], toX, toY)}" style="fill:${colour(line)}" opacity=".2"/>`),
+    ...series.filter((line) => line.band !== undefined).map((line) => `<path d="${area(line.band ?? [], toX, toY)}" class="r" style="--hue:${colour(line)}"/>`),
     ...marks.map(({ x, text }) => `<path class="m" d="M${fixed(toX(x))} 0V1000"><title>${escape(text)}</title></path>`),
     ...series.map((line) => `<path class="c" d="${path(line.points, toX, toY)}" style="stroke:${colour(line)}" stroke-width="${line.width ?? 1.75}"` +
       `${line.hue !== null && line.hue >= HUES ? ' stroke-dasharray="5 3"' : ''}><title>${escape(line.name)}</title></path>` +

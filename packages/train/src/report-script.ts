@@ -23,6 +23,7 @@ figcaption h3{flex:1}figcaption .unit{font-weight:400;color:var(--soft);margin-l
 .area svg{position:absolute;inset:0;width:100%;height:100%;overflow:visible;display:block}
 .area path{vector-effect:non-scaling-stroke}.c,.g,.s,.l,.m{fill:none}
 .g{stroke:var(--rule);stroke-width:1}.s{stroke:var(--faint);stroke-width:1;stroke-dasharray:2 3}.l{stroke:var(--soft);stroke-width:1;stroke-dasharray:5 4}.m{stroke:var(--bad);stroke-width:1;opacity:.45}
+.r{fill:var(--hue);stroke:var(--hue);stroke-width:1;stroke-linejoin:round;opacity:.2}
 .c{stroke-linejoin:round;stroke-linecap:round}
 .yt,.xt,.st,.lv{position:absolute;font-size:.75rem;line-height:1;color:var(--soft);white-space:nowrap;pointer-events:none}
 .yt{right:calc(100% + .5rem);transform:translateY(-50%)}.xt{top:calc(100% + .45rem);transform:translateX(-50%)}

@@ -6,7 +6,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { readManifest } from '@parley/data';
+import { type Manifest, readManifest } from '@parley/data';
 import { parameterCount } from '@parley/model';
 import packageJson from '../package.json' with { type: 'json' };
 import { type Checkpoint, listCheckpoints } from './checkpoint.ts';
@@ -38,12 +38,20 @@ type StartLine =
   }
   | { readonly type: 'end'; readonly at: string; readonly ended: 'finished' | 'aborted' | 'failed'; readonly message?: string };
 
+/** What a report tells of a run beside its metrics. */
+export interface ReportedRun extends Pick<OpenRun, 'output' | 'latest' | 'derived'> {
+  readonly stages: readonly RecipeStage[];
+  /** Null where there are items instead of shards. */
+  readonly manifest: Manifest | null;
+  readonly model: Pick<OpenRun['model'], 'config'>;
+}
+
 /**
  * Does the work of a run under a report. `work` gets an `onEvent` that keeps the report up to date and passes everything on. A report
  * that cannot be written is a note, not the end of the run.
  */
 export async function reported<T extends { readonly ended: 'finished' | 'aborted' }>(
-  opened: OpenRun, options: RunOptions, args: { readonly engine: string; readonly work: (onEvent: (event: TrainEvent) => void) => Promise<T> },
+  opened: ReportedRun, options: RunOptions, args: { readonly engine: string; readonly work: (onEvent: (event: TrainEvent) => void) => Promise<T> },
 ): Promise<T> {
   const writer = new ReportWriter(opened, options, args.engine);
   try {
@@ -57,7 +65,7 @@ export async function reported<T extends { readonly ended: 'finished' | 'aborted
 }
 
 class ReportWriter {
-  readonly #opened: OpenRun;
+  readonly #opened: ReportedRun;
   readonly #options: RunOptions;
   readonly #starts: StartLine[];
   readonly #passes = new Map<string, Readonly<Record<string, number>>>();
@@ -70,7 +78,7 @@ class ReportWriter {
   #cost = 0;
   #broken = false;
 
-  constructor(opened: OpenRun, options: RunOptions, engine: string) {
+  constructor(opened: ReportedRun, options: RunOptions, engine: string) {
     this.#opened = opened;
     this.#options = options;
     for (const { stage, epochs } of opened.latest?.state.results ?? []) this.#passes.set(stage, epochs);
@@ -234,7 +242,7 @@ export function readHistory(folder: string): RunHistory {
 }
 
 /** What the recipe says of its stages' lengths. */
-function plannedStages(stages: readonly RecipeStage[], manifest: OpenRun['manifest'] | null, maxSteps: number | undefined): PlannedStage[] {
+function plannedStages(stages: readonly RecipeStage[], manifest: Manifest | null, maxSteps: number | undefined): PlannedStage[] {
   return stages.map((stage) => {
     const { batch_tokens: batchTokens = null } = stage;
     let tokens = stage.tokens ?? null;

@@ -272,7 +272,7 @@ function sourceRow(source: ManifestSource, report: RunReport): string {
 
 /** Everything that was counted: what was dropped and changed, and whatever later versions count beside. */
 function cleaning(counts: object): string {
-  const words = (name: string): string => escape(name.replaceAll('_', ' '));
+  const words = (name: string): string => escape(name.replaceAll('_', ' ').replaceAll(/([a-z])([A-Z])/g, (_, before: string, after: string) => `${before} ${after.toLowerCase()}`));
   const parts = Object.entries(counts as Readonly<Record<string, unknown>>).flatMap(([kind, value]) => {
     if (typeof value === 'number') return kind === 'read' || kind === 'kept' || value === 0 ? [] : [`${whole(value)} ${words(kind)}`];
     if (typeof value !== 'object' || value === null) return [];
