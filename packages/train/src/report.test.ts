@@ -121,7 +121,7 @@ describe('the page', () => {
     history.add({ type: 'scores', stage: HOSTILE, step: 31, tokens: 3100, items: 9, loss: 1, scores: { accuracy: 0.5, [HOSTILE]: 3 } });
     history.add({ type: 'sample', stage: HOSTILE, step: 31, prompt: HOSTILE, text: HOSTILE });
     const manifest = {
-      tokenizer: { sha256: '', vocabSize: 1 }, heldOut: 0.1, sources: [{
+      tokenizer: { sha256: '', vocabSize: 1 }, heldOut: 0.1, screened: { nearDuplicates: { threshold: 0.8 }, maskedKinds: ['e_mail'], decontamination: null }, sources: [{
         name: HOSTILE, licence: HOSTILE, attribution: HOSTILE, files: [], ignored: 0, counts: { read: 1, kept: 1, dropped: { [HOSTILE]: 2 }, changed: {}, cut: 0 },
         splits: { train: { documents: 1, tokens: 1 }, 'held-out': { documents: 0, tokens: 0 } },
       }],
@@ -138,6 +138,7 @@ describe('the page', () => {
     const data = /<script type="application\/json" id="report-data">(.*?)<\/script>/.exec(html)?.[1] ?? '';
     expect(JSON.parse(data)).toMatchObject({ stages: [{ name: HOSTILE }] });
     expect(html).toContain('step 31 left out');
+    expect(html).toContain('Near-duplicates above a similarity of 0.8 are dropped. Masked: e mail.');
     expect(html).toMatch(/<h3>Held-out items <span class="unit">share right/);
   });
 

@@ -259,7 +259,17 @@ function dataSection(report: RunReport): string {
 <div class="wide"><table><thead><tr><th scope="col">source</th><th scope="col">licence</th><th scope="col" class="num">documents</th><th scope="col" class="num">tokens</th><th scope="col">passes</th><th scope="col" class="num">held out</th><th scope="col">cleaning</th></tr></thead>
 <tbody>${rows.join('\n')}
 <tr><th scope="row">in all</th><td></td><td class="num">${sum(({ splits }) => splits.train.documents)}</td><td class="num">${sum(({ splits }) => splits.train.tokens)}</td><td></td><td class="num">${sum(({ splits }) => splits['held-out'].documents)}</td><td></td></tr></tbody></table></div>
-<p class="soft small">Vocabulary of ${whole(manifest.tokenizer.vocabSize)} tokens. ${(manifest.heldOut * 100).toLocaleString('en', { maximumFractionDigits: 2 })} % of the documents, chosen by hash, are held out where a source does not say otherwise.</p>`;
+<p class="soft small">Vocabulary of ${whole(manifest.tokenizer.vocabSize)} tokens. ${(manifest.heldOut * 100).toLocaleString('en', { maximumFractionDigits: 2 })} % of the documents, chosen by hash, are held out where a source does not say otherwise.${screening(manifest)}</p>`;
+}
+
+/** What was looked for in all of it. */
+function screening({ screened }: Manifest): string {
+  const { nearDuplicates, maskedKinds, decontamination } = screened;
+  return [
+    nearDuplicates === null ? '' : ` Near-duplicates above a similarity of ${nearDuplicates.threshold} are dropped.`,
+    maskedKinds === null ? '' : ` Masked: ${maskedKinds.map((kind) => escape(kind.replaceAll('_', ' '))).join(', ')}.`,
+    decontamination === null ? '' : ` Decontaminated against ${decontamination.length === 1 ? 'one evaluation set' : `${decontamination.length} evaluation sets`}.`,
+  ].join('');
 }
 
 function sourceRow(source: ManifestSource, report: RunReport): string {
