@@ -18,12 +18,12 @@ const LEAST_WEIGHTS = 100e3;
 
 const SCALES: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, b: 1e9 };
 
-/** 1000, "250k", "5M", "20 MB". */
+/** 1000, "250k", "5M", "2B" (10⁹), "20 MB". */
 const amount = z.union([
   z.number(),
   z.string().regex(/^\d+(?:\.\d+)?\s*[kmgb]?b?$/i, 'has to be an amount, such as 4096, 250k, 5M or 20MB').transform((text) => {
     const [, digits = '', unit = ''] = /^([\d.]+)\s*(.*)$/.exec(text.toLowerCase()) ?? [];
-    return Number(digits) * (SCALES[unit.length > 1 || unit === 'b' ? unit.replace(/b$/, '') : unit] ?? 1);
+    return Number(digits) * (SCALES[unit.length > 1 ? unit.replace(/b$/, '') : unit] ?? 1);
   }),
 ]).pipe(z.number().positive());
 const whole = amount.pipe(z.number().int());
