@@ -142,8 +142,7 @@ function closed(block: MutableBlock): Block {
 
 /** `a | [b/c] d` → a, b d, c d. */
 export function variants(text: string, topic = '', line = 0): string[] {
-  return text.split(' | ').map((part) => part.trim()).flatMap((part) => choices(part)).map((part) => {
-    const found = part.replaceAll(/ {2,}/g, ' ').trim();
+  return text.split(' | ').map((part) => part.trim()).flatMap((part) => choices(part).map((one) => (one === part ? one : one.replaceAll(/ {2,}/g, ' ').trim()))).map((found) => {
     if (found === '' || /[[\]]/.test(found)) throw new FormatError(topic, line, `has an empty wording or an unmatched bracket: ${text}`);
     return found;
   });

@@ -1,6 +1,6 @@
 /**
  * Writes parley-mini.seed.jsonl.zst: the conversations that give parley-mini its manners and everyday knowledge, in English and
- * Chinese, one `{messages, topic, language}` a line. What is said is in talk/ and tables/ (format.ts says how they are read) and,
+ * Chinese, one `{messages, topic, language, part}` a line. What is said is in talk/ and tables/ (format.ts says how they are read) and,
  * for what is computed, in computed.ts; here it is put together. Every block is drawn with a seed of its own, so that a change in
  * one does not reshuffle the others, and the same files give the same conversations everywhere. What a model is asked in
  * eval/prompts.jsonl is left out, however it is typed, so that those prompts stay a blind test.
@@ -20,7 +20,16 @@ export interface SeedConversation {
   readonly topic: string;
   /** The language of the last answer. */
   readonly language: Language;
+  /** What it is good for, so that a recipe can weigh manners, knowledge and tasks apart (`where: { part: manners }`). */
+  readonly part: Part;
 }
+
+export type Part = 'manners' | 'knowledge' | 'tasks';
+
+const PARTS: ReadonlyMap<string, Part> = new Map([
+  ...['coding', 'counting', 'days', 'geography', 'kinds', 'months', 'numbers', 'science', 'spelling', 'sums', 'units', 'words'].map((topic) => [topic, 'knowledge'] as const),
+  ...['lists', 'tasks', 'translation', 'writing'].map((topic) => [topic, 'tasks'] as const),
+]);
 
 /** Topics whose turns may be answered in the other language than they are asked in. */
 export const SWITCHING_TOPICS: ReadonlySet<string> = new Set(['translation', 'languages', 'coding', 'tasks']);
@@ -38,12 +47,12 @@ export function makeSeed(): SeedConversation[] {
   const seen = new Set<string>();
   const made: SeedConversation[] = [];
   const asked = evaluationPrompts();
-  const take = (conversation: SeedConversation): boolean => {
+  const take = (conversation: Omit<SeedConversation, 'part'>): boolean => {
     if (conversation.messages.some(({ role, content }) => role === 'user' && asked.has(normalized(content)))) return false;
     const key = JSON.stringify(conversation.messages);
     if (seen.has(key)) return false;
     seen.add(key);
-    made.push(conversation);
+    made.push({ ...conversation, part: PARTS.get(conversation.topic) ?? 'manners' });
     return true;
   };
   for (const { name, text } of read('talk')) {
@@ -64,7 +73,7 @@ export function evaluationPrompts(): Set<string> {
 }
 
 /** The conversations of one exchange: so many for each row, or in all. */
-function compose(block: Block, exchange: Exchange, tables: Tables, take: (conversation: SeedConversation) => boolean): void {
+function compose(block: Block, exchange: Exchange, tables: Tables, take: (conversation: Omit<SeedConversation, 'part'>) => boolean): void {
   const texts = exchange.turns.flatMap(({ asked, answers }) => [...asked, ...answers]);
   const slots = [...slotsOf(texts)];
   const random = new Random(hash(`${block.topic} ${texts.join('\n')}`));
@@ -118,7 +127,7 @@ const unescaped = (text: string): string => text.replaceAll('\\n', '\n');
 const beginning = (text: string): string => (/^[a-z]+ .*[.!?]$/s.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
 
 /** Longer conversations: a few short ones of one language, one after the other. */
-function* chains(made: readonly SeedConversation[]): Generator<SeedConversation> {
+function* chains(made: readonly SeedConversation[]): Generator<Omit<SeedConversation, 'part'>> {
   const random = new Random(7);
   for (const language of ['en', 'zh'] as const) {
     const short = (one: SeedConversation): boolean => one.topic !== 'languages' && one.messages.length === 2 && one.messages.every(({ content }) => content.length < 140);

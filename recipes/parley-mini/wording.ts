@@ -29,6 +29,7 @@ const lowered = (text: string): string => (/^(?:I\b|I'|Parley)/.test(text) ? tex
 function polite(text: string, random: Random): string {
   const pick = (choices: readonly string[]): string => choices[random.below(choices.length)] ?? '';
   if (ORDERS_EN.test(text)) {
+    if (text.includes(':')) return pick([`Please ${lowered(text)}`, `please ${lowered(text)}`]);
     const rest = withoutMark(lowered(text));
     return pick([`Please ${rest}.`, `please ${rest}`, `Can you ${rest}?`, `Could you ${rest}?`, `can you ${rest}`, `${withoutMark(text)}, please.`, `I'd like you to ${rest}.`]);
   }
@@ -62,6 +63,7 @@ function typedChinese(text: string, random: Random): string {
   if (dice < 0.8) return text.replace(/？$/, '?').replace(/！$/, '!').replace(/。$/, '');
   const pick = (choices: readonly string[]): string => choices[random.below(choices.length)] ?? '';
   const bare = text.replace(/[。？！]$/, '');
+  if (ORDERS_ZH.test(text) && text.includes('：')) return `请${text}`;
   if (ORDERS_ZH.test(text)) return pick([`请${text}`, `请${bare}`, `请你${bare}`, `能${bare}吗？`, `可以${bare}吗？`, `你能${bare}吗`, `麻烦${bare}`, `${bare}吧`]);
   if (text.endsWith('？') && text.length > 5 && !/^(?:你|我|请|那|为什么呢)/.test(text)) return pick([`请问${text}`, `请问${bare}`, `你知道${bare}吗？`.replace(/(?:吗|呢)吗？$/, '吗？'), `你好，${text}`, `我想知道${bare}`.replace(/(?:吗|呢)$/, ''), `${bare}呢？`.replace(/(?:吗|呢)呢？$/, '？')]);
   return text;
