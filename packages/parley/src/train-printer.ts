@@ -161,7 +161,7 @@ function saidOnce(event: TrainEvent): string[] | null {
           '(measured on the first batches)',
       ];
     case 'derived':
-      return event.derived.map(({ what, value, why }) => `derived: ${event.of} ${what} ${typeof value === 'number' ? value.toLocaleString('en') : value}, because: ${why}`);
+      return event.derived.map(({ what, value, why }) => `derived: ${event.of} ${what} ${typeof value === 'number' ? value.toLocaleString('en', { maximumSignificantDigits: 9 }) : value}, because: ${why}`);
     case 'skip':
       return [`${event.stage} ${event.step}: left out, ${event.reason}; nothing was learned of it (${count(event.skipped, 'step')} so far)`];
     case 'stage': {
@@ -183,5 +183,7 @@ function farewell(result: RunResult, again: string, line: (text: string) => void
   if (result.ended === 'aborted') line(`Stopped; everything so far is in ${shown(result.runFolder)}. Go on with: ${again}`);
   else if (result.modelFolder !== null && result.adapterOf !== undefined) {
     line(`The adapter is in ${shown(result.modelFolder)}. Talk to it: parley chat --model ${quoted(shown(result.adapterOf))} --adapter ${quoted(shown(result.modelFolder))}`);
+  } else if (result.stages[0]?.kind === 'classify' && result.modelFolder !== null) {
+    line(`The classifier is in ${shown(result.modelFolder)}. Ask it: parley classify --model ${quoted(shown(result.modelFolder))} "a text"`);
   } else if (result.modelFolder !== null) line(`The model is in ${shown(result.modelFolder)}. Talk to it: parley chat --model ${quoted(shown(result.modelFolder))}`);
 }

@@ -9,6 +9,7 @@ import type { CompleteStage } from '../dial.ts';
 import { Peak } from '../peak.ts';
 import { optimizerSettings } from '../plan.ts';
 import type { Recipe, RecipeStage } from '../recipe.ts';
+import { reported } from '../report-writer.ts';
 import type { RunOptions, RunResult } from '../run.ts';
 import { baseFolder, openFolder, stageSeed } from '../run-folder.ts';
 import { isItemStage, type ItemKind } from './check.ts';
@@ -49,7 +50,7 @@ const MICRO_TOKENS = 4096;
 
 /** Throws what `run` throws. */
 export async function runItems(options: RunOptions): Promise<RunResult> {
-  const { recipe, folder, backend, signal, onEvent = () => {} } = options;
+  const { recipe, folder, backend, signal } = options;
   const stage = recipe.stages.find(isItemStage) as RecipeStage & { kind: ItemKind };
   using opened = await openFolder(options);
   const { output, hash, checkpointFolder, latest, modelFolder } = opened;
@@ -62,32 +63,36 @@ export async function runItems(options: RunOptions): Promise<RunResult> {
   if (latest?.state.data !== undefined && latest.state.data !== items.key) {
     throw new CheckpointError(`the items or the tokenizer have changed since the run in ${output} began: put them back, or start a new run under another name`);
   }
-  for (const text of items.notes) onEvent({ type: 'note', text });
   const plan = planItems({ recipe, stage, items, contextLength, maxSteps: options.maxSteps });
-  if (stage.learning_rate === undefined) {
-    onEvent({ type: 'derived', of: stage.name, derived: [{ what: 'learning_rate', value: items.learningRate.value, why: items.learningRate.why }] });
-  }
-  const metrics = new MetricsFile(join(output, 'metrics.jsonl'));
-  if (latest === undefined) await rm(join(output, 'metrics.jsonl'), { force: true });
-  else metrics.keepUntil({ stages: [], stage: latest.state.stageName, step: latest.state.step });
-  const peak = await Peak.measure(backend);
-  const { steps } = plan.schedule;
-  const epochs = Number(((steps * plan.perStep) / items.objective.items).toFixed(2));
-  onEvent({
-    type: 'stage', stage: plan.name, steps, step: latest?.state.step ?? 0, tokensPerStep: Math.round((items.tokens * plan.perStep) / items.objective.items),
-    parameters: items.parameterCount, peakGflops: peak.gflops, epochs: { items: epochs },
-  });
+  const derived = stage.learning_rate === undefined ? [{ what: 'learning_rate', ...items.learningRate }] : [];
   const before = latest?.state.engine;
   const engine = before === undefined || before.endsWith(backend.description) ? (before ?? backend.description) : `${before}, then ${backend.description}`;
-  const result = await trainItems({
-    plan, backend, peak, objective: items.objective, parameters: items.parameters, bestFile: join(output, 'best.safetensors'), from: latest, signal, onEvent,
-    checkpoints: { folder: checkpointFolder, recipe: hash, data: items.key, engine },
-    record: (line) => metrics.append(line),
+  const told = { output, latest, stages: [{ ...stage, steps: plan.schedule.steps }], manifest: null, model: { config: items.objective.config }, derived: { model: [], stages: { [stage.name]: derived } } };
+  const result = await reported(told, options, {
+    engine: backend.description,
+    work: async (onEvent) => {
+      for (const text of items.notes) onEvent({ type: 'note', text });
+      if (derived.length > 0) onEvent({ type: 'derived', of: stage.name, derived });
+      const metrics = new MetricsFile(join(output, 'metrics.jsonl'));
+      if (latest === undefined) await rm(join(output, 'metrics.jsonl'), { force: true });
+      else metrics.keepUntil({ stages: [], stage: latest.state.stageName, step: latest.state.step });
+      const peak = await Peak.measure(backend);
+      const { steps } = plan.schedule;
+      onEvent({
+        type: 'stage', stage: plan.name, steps, step: latest?.state.step ?? 0, tokensPerStep: Math.round((items.tokens * plan.perStep) / items.objective.items),
+        parameters: items.parameterCount, peakGflops: peak.gflops, epochs: { items: Number(((steps * plan.perStep) / items.objective.items).toFixed(2)) },
+      });
+      return await trainItems({
+        plan, backend, peak, objective: items.objective, parameters: items.parameters, bestFile: join(output, 'best.safetensors'), from: latest, signal, onEvent,
+        checkpoints: { folder: checkpointFolder, recipe: hash, data: items.key, engine },
+        record: (line) => metrics.append(line),
+      });
+    },
   });
   if (result.ended === 'aborted') return { ended: 'aborted', runFolder: output, modelFolder: null, stages: [result.summary] };
-  onEvent({ type: 'stage-end', summary: result.summary });
+  options.onEvent?.({ type: 'stage-end', summary: result.summary });
   await items.export(modelFolder, { summary: result.summary, engine });
-  onEvent({ type: 'export', folder: modelFolder });
+  options.onEvent?.({ type: 'export', folder: modelFolder });
   return { ended: 'finished', runFolder: output, modelFolder, ...(endsInAdapter(recipe) && { adapterOf: base }), stages: [result.summary] };
 }
 
