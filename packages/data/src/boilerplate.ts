@@ -2,11 +2,11 @@
 
 /** Whole lines, in lower case, without marks at their ends. English, German, French, Spanish and Chinese pages' own. */
 const NAVIGATION = new RegExp(`^(?:${[
-  'skip to (?:main )?(?:content|navigation)', 'jump to navigation', '(?:main |site )?menu', 'toggle navigation', 'back to (?:top|home)', '(?:log|sign) ?(?:in|up|out)(?: / (?:log|sign) ?(?:in|up))?',
-  'home(?: ?[|>»/] ?.{1,60})+', 'read more', 'continue reading', 'learn more', 'show (?:more|less)', 'load more', 'click here(?: to .{1,40})?', 'subscribe(?: now| to .{1,60})?',
-  'share (?:this|on .{1,40})(?:.{0,30})', 'tweet', 'follow us(?: on .{1,60})?', '(?:leave a )?(?:comment|reply)s?', '\\d+ (?:comments?|shares?|likes?|views?)', 'previous(?: post| article)?', 'next(?: post| article)?',
+  'skip to (?:main )?(?:content|navigation)', 'jump to navigation', '(?:main|site) menu', 'toggle navigation', 'back to (?:top|home)', '(?:log|sign) (?:in|up|out)(?: ?(?:/|\\||or) ?(?:log|sign) (?:in|up))?',
+  'home(?: ?[|>»/] ?.{1,60})+', 'read more', 'continue reading', 'learn more', 'show (?:more|less)', 'load more', 'click here(?: to .{1,40})?', 'subscribe (?:now|to .{1,60})',
+  'share (?:this|on .{1,40})(?:.{0,30})', 'follow us(?: on .{1,60})?', 'leave a (?:comment|reply)', '\\d+ (?:comments?|shares?|likes?|views?)', '(?:previous|next) (?:post|article|page)',
   'related (?:posts?|articles?|stories)', 'you may also like', 'advertisement', 'sponsored(?: content)?', 'print(?: this page)?', 'email this', 'terms (?:of (?:use|service)|and conditions)', 'privacy policy', 'cookie (?:policy|settings)',
-  'all rights reserved', '(?:copyright|©|\\(c\\)).{0,80}(?:all rights reserved)?', 'powered by .{1,40}', 'search', 'loading(?:\\.\\.\\.)?', 'table of contents',
+  'all rights reserved', '(?:copyright|©|\\(c\\)) *(?:©|\\(c\\))? *(?:by .{1,40} )?\\d{4}.{0,80}', 'powered by .{1,40}', 
   'zum inhalt springen', 'impressum', 'datenschutz(?:erklärung)?', 'weiterlesen', 'aller au contenu', 'mentions légales', 'lire la suite', 'politique de confidentialité', 'saltar al contenido', 'leer más', 'aviso legal',
   '(?:返回)?(?:首页|首頁)(?: ?[|>»›/] ?.{1,40})*', '(?:上|下)一(?:篇|页|頁|章|节|節)(?:[:：].{0,60})?', '返回(?:顶部|頂部|目录|目錄|列表)', '(?:登录|登錄|登入|注册|註冊)(?: ?[|/] ?(?:注册|註冊|登录|登入))?', '(?:阅读|閱讀)(?:全文|更多)', '(?:点击|點擊|查看)(?:查看|阅读|更多|此处)?(?:全文|更多|详情|詳情)?',
   '(?:分享|转发|轉發)(?:到|至)?.{0,12}', '(?:相关|相關|推荐|推薦|热门|熱門)(?:文章|阅读|閱讀|推荐|新闻|新聞)', '(?:版权|版權)所有.{0,60}', '.{0,20}icp备.{0,30}', '(?:关注|扫码|扫描).{0,12}(?:公众号|二维码).{0,20}', '责任编辑[:：].{0,20}', '(?:广告|廣告)', '免责声明', '隐私政策',

@@ -82,7 +82,7 @@ test.each([
 
 test.each([
   'She went home and read more of the book.', 'The search for the lost ship went on.', 'Cookies are small biscuits, and these have chocolate.', '他回到首页。', 'Printing was invented in China.',
-  'Next, mix the flour with water.', 'History', '', 'The copyright law of 1976 changed much for authors and their heirs in the United States of America, it is said, for good.',
+  'Next, mix the flour with water.', 'History', 'Copyright concerns', 'logout', 'Search', 'Menu', '', 'The copyright law of 1976 changed much for authors and their heirs in the United States of America, it is said, for good.',
 ])('a line of text is none: %j', (line) => {
   expect(isNavigation(line)).toBe(false);
 });
@@ -97,10 +97,12 @@ test('lines shared by more documents than the limit are found, however often one
 
 test('counting lines takes bounded room, and frequent ones are still found: 50,000 lines in room for some 4,000', () => {
   const lines = new SharedLines(20, 2000);
+  let most = 0;
   for (let i = 0; i < 5_000; i++) {
     lines.add(`${Array.from({ length: 9 }, (_, j) => `Unique sentence ${String.fromCharCode(...String(i * 9 + j).split('').map((d) => 97 + Number(d)))}`).join('\n')}\n${i % 40 === 0 ? 'The frame around every fortieth page' : 'x'}`);
-    if (i % 100 === 0) expect(lines.size).toBeLessThan(4500);
+    most = Math.max(most, lines.size);
   }
+  expect(most).toBeLessThan(4500);
   expect(lines.has('The frame around every fortieth page')).toBe(true);
   expect(lines.has('Unique sentence b')).toBe(false);
 });

@@ -19,12 +19,13 @@ export {
 export { type Guess, identifyLanguage, isAmong, LANGUAGES } from './language.ts';
 export { readLines } from './lines.ts';
 export { type Manifest, type ManifestSource, readManifest, type Split, splitBase } from './manifest.ts';
+export { MinHash, similarity, SKETCH_SIZE } from './minhash.ts';
 export { bandsFor, candidateProbability, DEFAULT_THRESHOLD, NearDuplicates } from './near-duplicates.ts';
 export { keyOf, permute } from './permutation.ts';
 export { findPersonalData, type Masked, maskPersonalData, type MaskOptions, PLACEHOLDERS } from './personal-data.ts';
 export { type Finding, PERSONAL_DATA_KINDS, type PersonalDataKind } from './personal-data/finding.ts';
 export { type LongConversations, type PieceReport, Pieces } from './pieces.ts';
-export { encodeDocument, isHeldOut, prepare, type PrepareOptions, type PrepareProgress, tokenizerDigest } from './prepare.ts';
+export { DEFAULT_HELD_OUT, encodeDocument, isHeldOut, prepare, type PrepareOptions, type PrepareProgress, tokenizerDigest } from './prepare.ts';
 export { judgeQuality, type LowQuality, QUALITY_RULES, type QualityRule, type QualityThresholds } from './quality.ts';
 export { type FieldValue, findFiles, isWanted, readDocuments, type ReadOptions, toDocument } from './readers.ts';
 export { deepClean, type OnChange, refineDocument, type Refined, type Refinement } from './refine.ts';
@@ -32,3 +33,4 @@ export { maskDocument, Screen, type Screened, type ScreenExceptions, type Screen
 export { ShardReader, ShardWriter, type SplitSummary } from './shards.ts';
 export { emptyCounts, type FileRecord, fileRecord, readSource, type SourceCounts, sourceFiles, type SourceSpec, splitDigest } from './sources.ts';
 export { fillTemplate } from './template.ts';
+export { mix, WordHashes } from './word-hashes.ts';

@@ -84,7 +84,7 @@ export function isAmong(language: string, wanted: readonly string[]): boolean {
 }
 
 /** Fenced and inline code is in no language; a text of nothing else is taken as it is. */
-function withoutCode(text: string): string {
+export function withoutCode(text: string): string {
   if (!text.includes('`')) return text;
   const prose = text.replace(/^ *(```+|~~~+).*\n[\s\S]*?(?:^ *\1.*$|$(?![\s\S]))/gm, '').replace(/`[^`\n]+`/g, ' ');
   return /\p{L}{2}/u.test(prose) ? prose : text;
@@ -170,7 +170,7 @@ const pack = (a: number, b: number, c: number): number => (a * 65_536 + b) * 65_
  * two marks, no Arabic vowel signs, which are mostly left out anyway.
  */
 const SAME: Readonly<Record<string, string>> = { ș: 'ş', ț: 'ţ', '\u06cc': '\u064a' };
-const VARIANTS = /[șț\u06cc\u064b-\u0652\u0640\u1ea0-\u1eff]/g;
+const VARIANTS = /[\u0219\u021b\u06cc\u0640\u1ea0-\u1eff]|[\u064b-\u0652]/g;
 const NOT_A_LETTER = /[^\p{L}\p{M}]+/gu;
 
 function byTrigrams(text: string, script: string): Guess {

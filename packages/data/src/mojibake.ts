@@ -5,7 +5,7 @@
 
 /** What Windows-1252 has at 0x80 to 0x9f; its five holes are the control characters themselves, as in the WHATWG encoding. */
 const HIGH = new TextDecoder('windows-1252').decode(Uint8Array.from({ length: 32 }, (_, i) => 0x80 + i));
-const BYTES = new Map([...HIGH].map((character, i) => [character, 0x80 + i]));
+const BYTES = new Map(Array.from(HIGH, (character, i) => [character, 0x80 + i]));
 const strict = new TextDecoder('utf-8', { fatal: true });
 
 /** A first byte of a sequence and as many continuations as it asks for, in Windows-1252's characters. */

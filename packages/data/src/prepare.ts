@@ -14,6 +14,8 @@ import { Screen, type Screened, type ScreenOptions } from './screen.ts';
 import { type EncodedDocument, ShardWriter } from './shards.ts';
 import { emptyCounts, fileRecord, type FileRecord, readSource, sourceFiles, type SourceSpec } from './sources.ts';
 
+export const DEFAULT_HELD_OUT = 0.01;
+
 /** Of what the manifest's key is made of. Data prepared before there was screening, without it, keeps its key. */
 const KEY_VERSION = 1;
 
@@ -46,7 +48,7 @@ export interface PrepareOptions extends ScreenOptions {
  * files in it, and the signal's reason when aborted; then the folder is as it was.
  */
 export async function prepare(options: PrepareOptions): Promise<{ manifest: Manifest; reused: boolean }> {
-  const { sources, tokenizer, folder, heldOut = 0.01, deduplicate = true, clean = true, signal } = options;
+  const { sources, tokenizer, folder, heldOut = DEFAULT_HELD_OUT, deduplicate = true, clean = true, signal } = options;
   checkNames(sources);
   const files = new Map<string, { records: FileRecord[]; ignored: number }>();
   for (const source of sources) {

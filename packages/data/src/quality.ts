@@ -6,35 +6,38 @@
  * the thresholds for them are ours, set so that encyclopaedia, manuals and modern prose pass (docs/data.md).
  */
 import { COMMON_WORDS } from './common-words.ts';
-import { identifyLanguage } from './language.ts';
+import { identifyLanguage, withoutCode } from './language.ts';
 
-/** Defaults. `min`: a text with less than the threshold is dropped; `max`: one with more. */
+/**
+ * Defaults. `min`: a text with less than the threshold is dropped; `max`: one with more. Where `says` names a part of the text, it is
+ * the share of it.
+ */
 export const QUALITY_RULES = {
-  few_words: { kind: 'min', threshold: 50, says: 'words (of Chinese and Japanese: characters / 1.6)' },
+  few_words: { kind: 'min', threshold: 50, says: 'words (of Chinese: characters / 1.6)' },
   many_words: { kind: 'max', threshold: 100_000, says: 'words' },
-  short_words: { kind: 'min', threshold: 3, says: 'letters a word on average' },
-  long_words: { kind: 'max', threshold: 10, says: 'letters a word on average' },
-  symbols: { kind: 'max', threshold: 0.1, says: '# and … for each word' },
-  bullets: { kind: 'max', threshold: 0.9, says: 'share of lines that begin with a bullet' },
-  ellipses: { kind: 'max', threshold: 0.3, says: 'share of lines that end in …' },
-  few_letters: { kind: 'min', threshold: 0.8, says: 'share of words with a letter in them' },
-  few_common_words: { kind: 'min', threshold: 2, says: 'different common words (the, and; 的, 是) of its language' },
-  links: { kind: 'max', threshold: 0.05, says: 'web addresses for each word' },
-  capitals: { kind: 'max', threshold: 0.4, says: 'share of letters that are capitals' },
-  unended_lines: { kind: 'min', threshold: 0.12, says: 'share of lines that end as sentences do' },
-  short_lines: { kind: 'max', threshold: 0.67, says: 'share of lines of fewer than 30 characters (15 of Chinese)' },
-  few_han: { kind: 'min', threshold: 0.3, says: 'of Chinese: share of Han characters among letters' },
-  few_punctuation: { kind: 'min', threshold: 0.01, says: 'of Chinese and Japanese: share of punctuation' },
-  low_entropy: { kind: 'min', threshold: 4, says: 'of Chinese and Japanese: bits of entropy a character' },
-  repeated_lines: { kind: 'max', threshold: 0.3, says: 'share of lines that stood there before' },
-  repeated_paragraphs: { kind: 'max', threshold: 0.3, says: 'share of paragraphs that stood there before' },
-  repeated_line_text: { kind: 'max', threshold: 0.2, says: 'share of the text in such lines' },
-  repeated_paragraph_text: { kind: 'max', threshold: 0.2, says: 'share of the text in such paragraphs' },
-  top_2_gram: { kind: 'max', threshold: 0.2, says: 'share of the text that its commonest two words in a row make up' },
-  top_3_gram: { kind: 'max', threshold: 0.18, says: '… three words' },
-  top_4_gram: { kind: 'max', threshold: 0.16, says: '… four words' },
-  repeated_5_grams: { kind: 'max', threshold: 0.15, says: 'share of the text in five words in a row that occur again' },
-  repeated_10_grams: { kind: 'max', threshold: 0.1, says: '… ten words' },
+  short_words: { kind: 'min', threshold: 3, says: 'letters a word' },
+  long_words: { kind: 'max', threshold: 10, says: 'letters a word' },
+  symbols: { kind: 'max', threshold: 0.1, says: '# and … a word' },
+  bullets: { kind: 'max', threshold: 0.9, says: 'lines that begin with a bullet' },
+  ellipses: { kind: 'max', threshold: 0.3, says: 'lines that end in …' },
+  few_letters: { kind: 'min', threshold: 0.8, says: 'words with a letter in them' },
+  few_common_words: { kind: 'min', threshold: 2, says: 'different common words of its language' },
+  links: { kind: 'max', threshold: 0.05, says: 'web addresses a word' },
+  capitals: { kind: 'max', threshold: 0.4, says: 'letters that are capitals' },
+  unended_lines: { kind: 'min', threshold: 0.12, says: 'lines that end as sentences do' },
+  short_lines: { kind: 'max', threshold: 0.67, says: 'lines under 30 characters (Chinese: 15)' },
+  few_han: { kind: 'min', threshold: 0.3, says: 'letters that are Han characters' },
+  few_punctuation: { kind: 'min', threshold: 0.01, says: 'characters that are punctuation' },
+  low_entropy: { kind: 'min', threshold: 4, says: 'bits of entropy a character' },
+  repeated_lines: { kind: 'max', threshold: 0.3, says: 'lines that stood there before' },
+  repeated_paragraphs: { kind: 'max', threshold: 0.3, says: 'paragraphs that stood there before' },
+  repeated_line_text: { kind: 'max', threshold: 0.2, says: 'text in such lines' },
+  repeated_paragraph_text: { kind: 'max', threshold: 0.2, says: 'text in such paragraphs' },
+  top_2_gram: { kind: 'max', threshold: 0.2, says: 'text that is its commonest two words' },
+  top_3_gram: { kind: 'max', threshold: 0.18, says: 'text that is its commonest three words' },
+  top_4_gram: { kind: 'max', threshold: 0.16, says: 'text that is its commonest four words' },
+  repeated_5_grams: { kind: 'max', threshold: 0.15, says: 'text in five words that stood there before' },
+  repeated_10_grams: { kind: 'max', threshold: 0.1, says: 'text in ten words that stood there before' },
 } as const;
 
 export type QualityRule = keyof typeof QUALITY_RULES;
@@ -49,8 +52,10 @@ export interface LowQuality {
 
 /** Characters a word of Chinese has on average. */
 const HAN_WORD = 1.6;
+/** Characters that stand for a word in n-grams: more than in a word, for set phrases and terms of six or eight characters are ordinary. */
+const HAN_GRAM = 3;
 const BULLET = /^[ \t]*(?:[-*•·‣▪●◦–]|\d+[.)、]|（\d+）)[ \t]*/;
-const ENDED = /[.!?;:。！？；：…」』”"')）》]\s*$/;
+const ENDED = /[.!?;:。！？；：．｡…」』”"')）》]\s*$/;
 const LINK = /https?:\/\/|www\.\w/g;
 
 /** Null where the text breaks no rule. Rules are tried in their order above, cheap ones first. */
@@ -79,15 +84,18 @@ class Facts {
   /** Words, or of text without spaces its letters' equivalent. */
   readonly #count: number;
   #units: Units | null = null;
-  #letters: { all: number; upper: number; han: number } | null = null;
+  #letters: { all: number; upper: number } | null = null;
 
-  constructor(text: string, language: string) {
+  /** The prose of a text is judged, not the code in it. */
+  constructor(whole: string, language: string) {
+    const text = withoutCode(whole);
     this.#text = text;
     this.#language = language;
     const unspaced = text.match(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/gu)?.length ?? 0;
     this.#words = text.split(/\s+/).filter((word) => word !== '');
     this.#spaced = /^(?:zh|ja)/.test(language) ? false : unspaced < this.#words.length;
-    this.#count = this.#spaced ? this.#words.length : unspaced / HAN_WORD;
+    // Latin words and numbers in Chinese are words too.
+    this.#count = this.#spaced ? this.#words.length : unspaced / HAN_WORD + matches(text, /[\p{Script=Latin}\d]+/gu);
     this.#lines = text.split('\n').filter((line) => line.trim() !== '');
   }
 
@@ -101,7 +109,7 @@ class Facts {
     switch (rule) {
       case 'few_words': case 'many_words': return this.#count;
       case 'short_words': case 'long_words': return this.#spaced ? this.#wordLetters() : null;
-      case 'symbols': return matches(text, /#|…|\.\.\./g) / Math.max(1, this.#count);
+      case 'symbols': return matches(text.replace(/^#+ /gm, ''), /#|…|\.\.\./g) / Math.max(1, this.#count);
       case 'bullets': return share(lines, (line) => BULLET.test(line));
       case 'ellipses': return share(lines, (line) => /(?:…|\.\.\.)\s*$/.test(line));
       case 'few_letters': return this.#spaced ? share(words, (word) => /\p{L}/u.test(word)) : null;
@@ -110,7 +118,7 @@ class Facts {
       case 'capitals': return this.#spaced ? this.#letterCounts().upper / Math.max(1, this.#letterCounts().all) : null;
       case 'unended_lines': return share(lines, (line) => ENDED.test(line));
       case 'short_lines': return share(lines, (line) => line.trim().length < (this.#spaced ? 30 : 15));
-      case 'few_han': return this.#language.startsWith('zh') ? this.#letterCounts().han / Math.max(1, this.#letterCounts().all) : null;
+      case 'few_han': return this.#language.startsWith('zh') ? matches(text, /\p{Script=Han}/gu) / Math.max(1, this.#letterCounts().all) : null;
       case 'few_punctuation': return this.#spaced ? null : matches(text, /\p{P}/gu) / length;
       case 'low_entropy': return this.#spaced ? null : entropy(text);
       case 'repeated_lines': return repeated(lines).share;
@@ -135,8 +143,8 @@ class Facts {
     return letters / Math.max(1, this.#words.length);
   }
 
-  #letterCounts(): { all: number; upper: number; han: number } {
-    this.#letters ??= { all: matches(this.#text, /\p{L}/gu), upper: matches(this.#text, /\p{Lu}/gu), han: matches(this.#text, /\p{Script=Han}/gu) };
+  #letterCounts(): { all: number; upper: number } {
+    this.#letters ??= { all: matches(this.#text, /\p{L}/gu), upper: matches(this.#text, /\p{Lu}/gu) };
     return this.#letters;
   }
 
@@ -146,7 +154,7 @@ class Facts {
     if (common === undefined) return null;
     if (!this.#spaced) return [...common].filter((word) => this.#text.includes(word)).length;
     const found = new Set<string>();
-    for (const word of this.#text.toLowerCase().match(/[\p{L}\p{M}]+/gu) ?? []) {
+    for (const word of this.#text.slice(0, 20_000).toLowerCase().match(/[\p{L}\p{M}]+/gu) ?? []) {
       if (common.has(word)) found.add(word);
       if (found.size >= 20) break;
     }
@@ -155,18 +163,21 @@ class Facts {
 
   /** What n-grams are made of: words, or the characters of text without spaces. */
   #unitsOfText(): Units {
-    this.#units ??= this.#spaced ? unitsOf(this.#words, { perWord: 1, gap: 1 }) : unitsOf([...this.#text.replace(/\s+/g, '')], { perWord: 2, gap: 0 });
+    this.#units ??= this.#spaced ? unitsOf(this.#words, { perWord: 1, gap: 1 }) : unitsOf(this.#text.match(/[\p{L}\p{N}]/gu) ?? [], { perWord: HAN_GRAM, gap: 0 });
     return this.#units;
   }
 
   #topGram(n: number): number {
-    const counts = new Map<number, number>();
+    const { starts, perWord, gap } = this.#unitsOfText();
+    const size = n * perWord;
+    const hashes = gramHashes(this.#unitsOfText(), size);
+    const counts = new Counter(hashes.length);
     let most = 1;
     let longest = 0;
-    for (const { hash, length } of grams(this.#unitsOfText(), n)) {
-      const count = (counts.get(hash) ?? 0) + 1;
-      counts.set(hash, count);
-      if (count > most || (count === most && count > 1 && length > longest)) {
+    for (let i = 0; i < hashes.length; i++) {
+      const count = counts.add(hashes[i] ?? 0);
+      const length = (starts[i + size] ?? 0) - (starts[i] ?? 0) - gap;
+      if (count > most || (count === most && length > longest)) {
         most = count;
         longest = length;
       }
@@ -177,15 +188,16 @@ class Facts {
 
   /** The share of the characters that are in an n-gram which stood there before, each counted once. */
   #repeatedGrams(n: number): number {
-    const { starts } = this.#unitsOfText();
-    const seen = new Set<number>();
+    const { starts, perWord } = this.#unitsOfText();
+    const size = n * perWord;
+    const hashes = gramHashes(this.#unitsOfText(), size);
+    const counts = new Counter(hashes.length);
     let covered = 0;
     let upTo = 0;
-    for (const { hash, start, end } of grams(this.#unitsOfText(), n)) {
-      if (seen.has(hash)) {
-        covered += (starts[end] ?? 0) - (starts[Math.max(start, upTo)] ?? 0);
-        upTo = end;
-      } else seen.add(hash);
+    for (let i = 0; i < hashes.length; i++) {
+      if (counts.add(hashes[i] ?? 0) === 1) continue;
+      covered += (starts[i + size] ?? 0) - (starts[Math.max(i, upTo)] ?? 0);
+      upTo = i + size;
     }
     return covered / this.#text.length;
   }
@@ -215,20 +227,42 @@ function unitsOf(units: readonly string[], { perWord, gap }: { perWord: number; 
 const BASE = 0x2c1b3c6d;
 
 /**
- * The runs of n words, by a rolling 32-bit hash: in a text of 10,000 words about one in a hundred has one run taken for another,
+ * A rolling 32-bit hash of each run of `size` units: in a text of 10,000 words about one in a hundred has one run taken for another,
  * which moves a share by a ten-thousandth.
  */
-function* grams({ hashes, starts, perWord, gap }: Units, n: number): Generator<{ hash: number; start: number; end: number; length: number }> {
-  const size = n * perWord;
+function gramHashes({ hashes }: Units, size: number): Int32Array {
+  const found = new Int32Array(Math.max(0, hashes.length - size + 1));
   let leaving = 1;
   for (let i = 0; i < size; i++) leaving = Math.imul(leaving, BASE);
   let hash = 0;
   for (let end = 1; end <= hashes.length; end++) {
-    hash = (Math.imul(hash, BASE) + (hashes[end - 1] ?? 0)) | 0;
     const start = end - size;
-    if (start < 0) continue;
-    if (start > 0) hash = (hash - Math.imul(leaving, hashes[start - 1] ?? 0)) | 0;
-    yield { hash, start, end, length: (starts[end] ?? 0) - (starts[start] ?? 0) - gap };
+    hash = (Math.imul(hash, BASE) + (hashes[end - 1] ?? 0) - (start > 0 ? Math.imul(leaving, hashes[start - 1] ?? 0) : 0)) | 0;
+    if (start >= 0) found[start] = hash;
+  }
+  return found;
+}
+
+/** How often each hash was added: open addressing, some four times as fast here as a Map. */
+class Counter {
+  readonly #mask: number;
+  readonly #keys: Int32Array;
+  readonly #counts: Uint32Array;
+
+  constructor(most: number) {
+    const size = 2 ** Math.ceil(Math.log2(Math.max(8, most * 2)));
+    this.#mask = size - 1;
+    this.#keys = new Int32Array(size);
+    this.#counts = new Uint32Array(size);
+  }
+
+  add(key: number): number {
+    let slot = (key ^ (key >>> 15)) & this.#mask;
+    while ((this.#counts[slot] ?? 0) > 0 && this.#keys[slot] !== key) slot = (slot + 1) & this.#mask;
+    this.#keys[slot] = key;
+    const count = (this.#counts[slot] ?? 0) + 1;
+    this.#counts[slot] = count;
+    return count;
   }
 }
 

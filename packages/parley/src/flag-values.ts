@@ -17,6 +17,7 @@ const isWhole = Number.isSafeInteger;
 export const number = numberThat(() => true, 'a number');
 export const positive = numberThat((value) => value > 0, 'a number above 0');
 export const fraction = numberThat((value) => value >= 0 && value < 1, 'a share, from 0 to below 1');
+export const similarity = numberThat((value) => value >= 0.3 && value <= 1, 'a similarity, from 0.3 to 1');
 export const whole = numberThat(isWhole, 'a whole number');
 export const wholeFromZero = numberThat((value) => isWhole(value) && value >= 0, 'a whole number from 0');
 export const wholeFromOne = numberThat((value) => isWhole(value) && value >= 1, 'a whole number from 1');
