@@ -41,7 +41,12 @@ void forEachInstructionSet(Visit visit) {
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma")) {
     visit(avx512::kernels);
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) visit(avx2::kernels);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+#if defined(PARLEY_AVXVNNI)
+    if (__builtin_cpu_supports("avxvnni")) visit(avxvnni::kernels);
+#endif
+    visit(avx2::kernels);
+  }
 #endif
   visit(baseline::kernels);
 }

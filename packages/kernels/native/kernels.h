@@ -52,6 +52,11 @@ int64_t quantizedBytes(int64_t rows, int64_t columns, int64_t bits);
 #if defined(__x86_64__)
 namespace avx512 { extern const Kernels kernels; }
 namespace avx2 { extern const Kernels kernels; }
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+/** The compiler can compile one file for AVX-VNNI among others: quantized-matmul-avxvnni.cc. */
+#define PARLEY_AVXVNNI
+namespace avxvnni { extern const Kernels kernels; }
+#endif
 #endif
 namespace baseline { extern const Kernels kernels; }
 

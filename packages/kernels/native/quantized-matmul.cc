@@ -43,7 +43,7 @@ constexpr int64_t LARGEST_CHUNK = 128 << 10;
 constexpr int64_t SMALLEST_CHUNK = 16 << 10;
 
 /** Whether the dot product takes weights up to 255 as they are. Otherwise q8 is made signed, and its sums do not start lower. */
-#if defined(__AVX512VNNI__) || !defined(__AVX2__)
+#if defined(__AVX512VNNI__) || defined(PARLEY_DOT_AVXVNNI) || !defined(__AVX2__)
 constexpr bool UNSIGNED_WEIGHTS = true;
 #else
 constexpr bool UNSIGNED_WEIGHTS = false;
@@ -79,12 +79,8 @@ INLINE void unpack(const uint8_t* w, Int weights[8]) {
       weights[2 * j + 1] = line >> 4 & splatInt(0x0f0f0f0f);
     } else {
       weights[j] = line;
-#if defined(__AVX2__) && !defined(__AVX512VNNI__)
-#if defined(__AVX512BW__)
-      weights[j] = (Int)_mm512_sub_epi8((__m512i)line, _mm512_set1_epi8(ZERO8));
-#else
-      weights[j] = (Int)_mm256_sub_epi8((__m256i)line, _mm256_set1_epi8(ZERO8));
-#endif
+#if defined(__AVX2__) && !defined(__AVX512F__)
+      if (!UNSIGNED_WEIGHTS) weights[j] = (Int)_mm256_sub_epi8((__m256i)line, _mm256_set1_epi8(ZERO8));
 #endif
     }
   }
@@ -101,6 +97,15 @@ INLINE void dot(const Int weights[8], const uint8_t* a, Int sums[Q]) {
       sums[q] = (Int)_mm512_dpbusd_epi32((__m512i)sums[q], (__m512i)weights[j], (__m512i)splatAt(a + 32 * q + 4 * j));
       // Keeps the chains side by side, as they are written.
       asm("" : "+v"(sums[q]));
+    }
+  }
+#elif defined(PARLEY_DOT_AVXVNNI)
+#pragma GCC unroll 8
+  for (int j = 0; j < 8; j++) {
+#pragma GCC unroll 4
+    for (int q = 0; q < Q; q++) {
+      sums[q] = (Int)_mm256_dpbusd_avx_epi32((__m256i)sums[q], (__m256i)weights[j], (__m256i)splatAt(a + 32 * q + 4 * j));
+      asm("" : "+x"(sums[q]));
     }
   }
 #elif defined(__AVX2__)

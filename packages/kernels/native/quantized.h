@@ -74,6 +74,13 @@ INLINE float quantizeBlock8(const float* x, int8_t* codes) {
   const __m256i high = _mm256_packs_epi32((__m256i)rounded[2], (__m256i)rounded[3]);
   const __m256i mixed = _mm256_max_epi8(_mm256_packs_epi16(low, high), _mm256_set1_epi8(-127));
   _mm256_storeu_si256((__m256i*)codes, _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+#elif defined(__SSE2__)
+  for (int i = 0; i < 8; i += 4) {
+    const __m128i low = _mm_packs_epi32((__m128i)rounded[i], (__m128i)rounded[i + 1]);
+    const __m128i high = _mm_packs_epi32((__m128i)rounded[i + 2], (__m128i)rounded[i + 3]);
+    const __m128i least = _mm_set1_epi16(-127);
+    _mm_storeu_si128((__m128i*)(codes + 4 * i), _mm_packs_epi16(_mm_max_epi16(low, least), _mm_max_epi16(high, least)));
+  }
 #else
   for (int i = 0; i < BLOCK; i++) {
     const int32_t code = rounded[i / LANES][i % LANES];

@@ -81,7 +81,7 @@ export const nativeFingerprint: number = nativeSignatures
 /** What the addon exports. */
 export interface NativeAddon {
   readonly fingerprint: number;
-  /** The instruction sets that this machine has of those the addon was built for, best first: 'avx512', 'avx2', 'baseline'. */
+  /** The instruction sets that this machine has of those the addon was built for, best first: 'avx512', 'avxvnni', 'avx2', 'baseline'. */
   readonly instructionSets: readonly string[];
   readonly compiler: string;
   /** A backend's threads and its arguments, which `run` reads. Throws where threads do not start. */

@@ -10,7 +10,7 @@ import type { Storage, Tensor } from '../../tensor.ts';
 const MOST_THREADS = 256;
 
 /** Instruction sets that the kernels are compiled for, and what people call them. */
-const INSTRUCTION_SETS = { avx512: 'AVX-512 VNNI', avx2: 'AVX2', baseline: 'baseline' } as const;
+const INSTRUCTION_SETS = { avx512: 'AVX-512 VNNI', avxvnni: 'AVX2 with AVX-VNNI', avx2: 'AVX2', baseline: 'baseline' } as const;
 export type InstructionSet = keyof typeof INSTRUCTION_SETS;
 
 export class NativeStorage implements Storage {
