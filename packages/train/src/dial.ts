@@ -82,10 +82,10 @@ function shapeOfWeights(size: number, args: { given: Shape; vocabSize: number; f
   const config = at(fitting, layers);
   return { config, derived: unsaid(given, [
     ['hidden_size', config.hiddenSize, `${amount(parameterCount(config))} of ${amount(size)} weights, ${amount(vocabSize * fitting)} of them the vocabulary's`],
-    ['layers', config.layers, `about one to ${WIDTH_PER_LAYER} of width: from 32 to 128 it makes little difference (Kaplan et al., 2020)`],
+    ['layers', config.layers, `about one for each ${WIDTH_PER_LAYER} of width: from 32 to 128 it makes little difference (Kaplan et al., 2020)`],
     ['heads', config.heads, `of ${config.headSize} numbers each`],
     ['key_value_heads', config.keyValueHeads, config.keyValueHeads === config.heads
-      ? 'as many as heads: they are few'
+      ? `as many as heads: ${config.heads < 4 ? 'they are few' : 'an odd number has no half'}`
       : 'half of the heads: half the cache at next to no loss (Ainslie et al., 2023)'],
     ['intermediate_size', config.intermediateSize, mlpReason(config)],
     ['context_length', config.contextLength, 'up to two widths: attention then costs at most a sixth of what the weights cost'],
