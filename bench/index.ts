@@ -8,4 +8,6 @@ export const BENCHMARKS: Readonly<Record<string, () => Promise<{ benchmark: Benc
   prefill: () => import('./prefill.ts'),
   train: () => import('./train.ts'),
   tokenizer: () => import('./tokenizer.ts'),
+  data: () => import('./data.ts'),
+  dedup: () => import('./dedup.ts'),
 };

@@ -29,13 +29,14 @@ export class MinHash {
   /** False, and no sketch, for a text without a word. A text shorter than an n-gram is one by itself. */
   read(words: WordHashes): boolean {
     if (words.length === 0) return false;
-    this.#shingle(words);
+    this.shingle(words);
     this.#fill();
     for (let bin = 0; bin < SKETCH_SIZE; bin++) this.sketch[bin] = mix(minimum(this.#minima, bin) + Math.imul(bin, 0x9e3779b1));
     return true;
   }
 
-  #shingle({ hashes, length }: WordHashes): void {
+  /** The n-grams of a text, into `shingles`. */
+  shingle({ hashes, length }: WordHashes): void {
     const size = Math.min(SHINGLE_WORDS, length);
     this.count = length - size + 1;
     if (this.shingles.length < this.count) this.shingles = new Uint32Array(this.count * 2);

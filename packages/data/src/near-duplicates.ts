@@ -43,7 +43,7 @@ export function candidateProbability(jaccard: number, { bands, rows }: Bands): n
 /** A band that so many kept documents share says nothing about them: it is boilerplate, and is entered for no more. */
 const MOST_PER_BAND = 32;
 /** Sketches are kept in blocks of so many documents: nothing is copied as their number grows. */
-const BLOCK = 1 << 14;
+const BLOCK = 1 << 12;
 const FULL = 0.7;
 
 /** The document that one is a near-duplicate of. */

@@ -51,7 +51,7 @@ test.each([
   'version 2.6.18.348', 'v1.2.3.4', 'Apache/1.3.3.7', 'Section 3.2.1.1', '127.0.0.1', '192.168.1.10', '10.0.0.138', '172.16.5.4', '255.255.255.0', '0.0.0.0',
   '192.0.2.55', '8.8.8.8', '300.1.2.3', '1.2.3.4.5', '::1', 'fe80::1ff:fe23:4567:890a', '2001:db8:85a3::8a2e:370:7334', 'std::vector', '12:34:56:78', '2001:db00::0',
   // Addresses of the web, files, code.
-  'https://example.org/item/13800138000', 'www.shop.com/p/415-555-2671', 'File:Portrait_(14782831055).jpg', 'git@github.com:owner/name.git', 'user@example.com',
+  'https://example.org/item/13800138000', 'www.shop.com/p/415-555-2671', 'File:Portrait_(14782831055).jpg', 'git@github.com:owner/name.git', 'user@example.com', '<1896.697170952@dbc.mtview.ca.us>', '2.152.80.208.in-addr.arpa',
   '@babel/core@7.0.0', 'logo@2x.png', 'getty@tty1.service', 'postgres://user:pass@db.shop.com/x', 'chacha20-poly1305@openssh.com', 'name@localhost', '@someone.said',
   '00000013', '01101010101', '0x4155552671', 'sum=4155552671', '123456789012345678901234567890', '(87510-84087)', '01 02 03 04 05',
   // Nearly.

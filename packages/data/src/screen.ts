@@ -97,6 +97,11 @@ export class Screen {
     return { ...maskDocument(clean.keep, this.#mask), cutItems: clean.cut };
   }
 
+  /** A document as it may be shown: masked where masking is asked for. */
+  mask(document: Document): Document {
+    return this.#mask === null ? document : maskDocument(document, this.#mask).keep;
+  }
+
   #numberOf(source: string): number {
     const at = this.#sources.lastIndexOf(source);
     return at === -1 ? this.#sources.push(source) - 1 : at;

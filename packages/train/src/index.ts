@@ -13,7 +13,7 @@ export {
   type EntryReport, type Estimate, evaluateSuite, type EvaluateSuiteOptions, type EvaluationEvent, type EvaluationReport, type Figure, hashFiles,
 } from './evaluation/evaluate-suite.ts';
 export { textHealth, type TextHealth } from './evaluation/health.ts';
-export { evaluationItems, screenOptions, type ScreeningPlace } from './evaluation/decontamination.ts';
+export { evaluationItems, type EvaluationItemsOptions, screenOptions } from './evaluation/decontamination.ts';
 export { loadTrainingRun, type TrainingRun } from './evaluation/items.ts';
 export { type Likelihood, type LikelihoodRequest, likelihoods } from './evaluation/likelihood.ts';
 export { reportHtml, reportMarkdown, verdict } from './evaluation/report.ts';

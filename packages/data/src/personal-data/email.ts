@@ -25,6 +25,8 @@ export function* findEmails(text: string): Generator<Finding> {
     const local = text.slice(start, at);
     const host = text.slice(at + 1, end);
     if (local === '' || local.length > 64 || local.endsWith('.') || local.includes('..') || !isHost(host)) continue;
+    // 1896.697170952@host is the name of a message.
+    if (/^\d+\.[\d.]*$/.test(local)) continue;
     if (PROGRAMS.test(`${local}@${host}`) || RESERVED.test(host) || text.charAt(end) === '@') continue;
     // user:password@host within an address is no mailbox.
     if (/(?:\/\/|:)[^\s@]*$/.test(before(text, start, 60)) && /:\/\/[^\s]*$/.test(before(text, start, 60))) continue;

@@ -45,8 +45,8 @@ const recipeWith = (data: Partial<RecipeInput['data']> = {}, source: object = {}
 async function itemsFor(recipe: Recipe, paths: readonly string[]): Promise<{ items: EvaluationItem[]; notes: string[] }> {
   const items: EvaluationItem[] = [];
   const notes: string[] = [];
-  const place = { folder, specs: sourceSpecs(recipe, folder), onNote: (text: string) => void notes.push(text) };
-  for await (const item of evaluationItems(recipe, paths.map((path) => join(folder, path)), place)) items.push(item);
+  const options = { specs: sourceSpecs(recipe, folder), heldOut: recipe.data.held_out, clean: recipe.data.clean, onNote: (text: string) => void notes.push(text) };
+  for await (const item of evaluationItems(paths.map((path) => join(folder, path)), options)) items.push(item);
   return { items, notes };
 }
 
@@ -83,7 +83,7 @@ test('an item is its own words: no instruction, no passage, no label; a pair is 
     { set: 'own.jsonl', texts: ['mine'] },
     { set: 'own.jsonl', texts: ['Why?'] },
   ]);
-  expect(notes).toEqual([expect.stringMatching(/^small\/gone is not looked for in the training data: there is no eval.gone\.jsonl$/)]);
+  expect(notes).toEqual([expect.stringMatching(/^small\/gone is not looked for in the training data: there is no gone\.jsonl$/)]);
   await expect(itemsFor(recipeWith(), ['eval/none.yaml'])).rejects.toThrow(/none\.yaml: there is no such suite or file/);
   await expect(itemsFor(recipeWith(), ['odd.jsonl'])).rejects.toThrow(/odd\.jsonl:1 has the fields a: to decontaminate against it/);
 });

@@ -8,27 +8,28 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, relative, resolve } from 'node:path';
 import { cutPoint, type EvaluationItem, fileRecord, fillTemplate, type FileRecord, type ScreenOptions, sourceFiles, type SourceSpec, toDocument } from '@parley/data';
 import type { Recipe } from '../recipe.ts';
-import { clean, type Item, readItems, trainedOn } from './items.ts';
+import { clean, type Item, membershipIn, readItems, type TrainedFiles } from './items.ts';
 import { loadSuite, type SuiteEntry, SuiteError } from './suite.ts';
 
-export interface ScreeningPlace {
-  /** Where the recipe's relative paths start. */
-  readonly folder: string;
+export interface EvaluationItemsOptions {
   readonly specs: readonly SourceSpec[];
+  /** The share of documents kept from training, where a source does not say its own; and whether they are cleaned. */
+  readonly heldOut: number;
+  readonly clean: boolean;
   /** Told of each entry of a suite that cannot be looked for, because its file is not there or all of it is trained on. */
   readonly onNote?: ((text: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a recipe asks of near-duplicates, personal data and evaluation items, as `prepare` takes it. */
-export function screenOptions(recipe: Recipe, place: ScreeningPlace): ScreenOptions {
-  const { near_duplicates: nearDuplicates, mask_personal_data: maskPersonalData, decontaminate } = recipe.data;
+/** What a recipe asks of near-duplicates, personal data and evaluation items, as `prepare` takes it; its paths start in `folder`. */
+export function screenOptions(recipe: Recipe, place: Pick<EvaluationItemsOptions, 'specs' | 'onNote' | 'signal'> & { folder: string }): ScreenOptions {
+  const { near_duplicates: nearDuplicates, mask_personal_data: maskPersonalData, decontaminate, held_out: heldOut, clean: cleaned } = recipe.data;
   const wanted = decontaminate === undefined ? undefined : Array.isArray(decontaminate) ? { against: decontaminate } : decontaminate;
   return {
     nearDuplicates, maskPersonalData,
     ...(wanted === undefined ? {} : {
       decontaminate: {
-        items: evaluationItems(recipe, wanted.against.map((path) => resolve(place.folder, path)), place),
+        items: evaluationItems(wanted.against.map((path) => resolve(place.folder, path)), { ...place, heldOut, clean: cleaned }),
         ...('share' in wanted ? { share: wanted.share } : {}), ...('cut' in wanted ? { cut: wanted.cut } : {}),
       },
     }),
@@ -36,32 +37,30 @@ export function screenOptions(recipe: Recipe, place: ScreeningPlace): ScreenOpti
 }
 
 /** Throws SuiteError for a file that is not there, a suite that cannot be followed, and lines that have no text. */
-export async function* evaluationItems(recipe: Recipe, paths: readonly string[], place: ScreeningPlace): AsyncGenerator<EvaluationItem> {
-  const training = { recipe, manifest: { sources: await sourceRecords(place) } };
+export async function* evaluationItems(paths: readonly string[], options: EvaluationItemsOptions): AsyncGenerator<EvaluationItem> {
+  const training = { ...options, sources: await sourceRecords(options) };
   for (const path of paths) {
     if (!existsSync(path)) throw new SuiteError(`${path}: there is no such suite or file to decontaminate against: put it there, or leave it out`);
     if (!/\.ya?ml$/i.test(path)) {
-      yield* itemsOf({ set: basename(path).replace(/\.(?:zst|gz)$/i, ''), path, texts: textsOfLine }, training, place);
+      yield* itemsOf({ set: basename(path).replace(/\.(?:zst|gz)$/i, ''), path, texts: textsOfLine }, training, options);
       continue;
     }
     const { suite } = await loadSuite(path);
     for (const entry of suite.entries) {
       const file = resolve(dirname(path), entry.file);
       const set = `${suite.name}/${entry.name}`;
-      if (existsSync(file)) yield* itemsOf({ set, path: file, entry, texts: (item) => textsOfEntry(entry, item) }, training, place);
-      else place.onNote?.(`${set} is not looked for in the training data: there is no ${relative(place.folder, file)}`);
+      if (existsSync(file)) yield* itemsOf({ set, path: file, entry, texts: (item) => textsOfEntry(entry, item) }, training, options);
+      else options.onNote?.(`${set} is not looked for in the training data: there is no ${relative(dirname(path), file)}`);
     }
   }
 }
 
-type Training = Parameters<typeof trainedOn>[0];
-
-async function sourceRecords({ specs, signal }: ScreeningPlace): Promise<{ name: string; files: FileRecord[] }[]> {
-  const records: { name: string; files: FileRecord[] }[] = [];
+async function sourceRecords({ specs, signal }: EvaluationItemsOptions): Promise<{ spec: SourceSpec; files: FileRecord[] }[]> {
+  const records: { spec: SourceSpec; files: FileRecord[] }[] = [];
   for (const spec of specs) {
     const files: FileRecord[] = [];
     for (const file of (await sourceFiles(spec)).files) files.push(await fileRecord(file, signal));
-    records.push({ name: spec.name, files });
+    records.push({ spec, files });
   }
   return records;
 }
@@ -73,16 +72,18 @@ interface ItemFile {
   readonly texts: (item: Item) => readonly (readonly string[])[];
 }
 
-async function* itemsOf(file: ItemFile, training: Training, place: ScreeningPlace): AsyncGenerator<EvaluationItem> {
-  const membership = trainedOn(training, (await fileRecord(file.path, place.signal)).sha256);
+async function* itemsOf(file: ItemFile, training: TrainedFiles, options: EvaluationItemsOptions): AsyncGenerator<EvaluationItem> {
+  const membership = membershipIn(training, (await fileRecord(file.path, options.signal)).sha256);
   const { where, convert } = file.entry ?? {};
   let items = 0;
-  for await (const item of readItems(file.path, { where, convert, keep: membership === null ? undefined : (each) => !membership.seen(each), signal: place.signal })) {
+  const keep = membership === null ? undefined : (item: Item): boolean => !membership.seen(item);
+  for await (const item of readItems(file.path, { where, convert, keep, signal: options.signal })) {
     for (const texts of file.texts(item)) yield { set: file.set, texts };
     items++;
   }
   if (items > 0) return;
-  place.onNote?.(`${file.set} is not looked for in the training data: ${membership === null ? 'it has no items' : `all of it is trained on (${membership.sources.join(', ')})`}`);
+  const why = membership === null ? 'it has no items' : `all of it is trained on (${membership.sources.join(', ')})`;
+  options.onNote?.(`${file.set} is not looked for in the training data: ${why}`);
 }
 
 /**

@@ -120,22 +120,39 @@ export async function loadTrainingRun(folder: string): Promise<TrainingRun> {
   return { folder, recipe: parseRecipe(text, path), manifest: await readManifest(join(folder, 'data')) };
 }
 
-/** What decides which items a run trains on; before it began, the manifest is not there but its files are. */
+/** What decides which items are trained on. */
 export interface TrainedFiles {
-  readonly recipe: Recipe;
-  readonly manifest: { readonly sources: readonly { readonly name: string; readonly files: readonly { readonly sha256: string }[] }[] };
+  readonly sources: readonly { readonly spec: SourceSpec; readonly files: readonly { readonly sha256: string }[] }[];
+  /** The share held out of sources that do not say their own. */
+  readonly heldOut: number;
+  readonly clean: boolean;
 }
 
 /**
  * For a file among the run's sources: whether the run trained on what an item became. Null for a file that is not among them.
  * The rule is the preparation's own: the recipe's templates, cleaning and filters make the document, its hash decides.
  */
-export function trainedOn(run: TrainedFiles, fileHash: string): { sources: string[]; seen: (item: Item) => boolean } | null {
-  const sources = run.manifest.sources.filter(({ files }) => files.some(({ sha256 }) => sha256 === fileHash)).map(({ name }) => name);
-  if (sources.length === 0) return null;
-  const specs = sourceSpecs(run.recipe, '.').filter(({ name }) => sources.includes(name));
-  const { held_out: share, clean } = run.recipe.data;
-  return { sources, seen: (item) => specs.some((spec) => seenBy(spec, item, { share: spec.heldOut ?? share, clean })) };
+export function trainedOn({ recipe, manifest }: TrainingRun, fileHash: string): Membership | null {
+  const { held_out: heldOut, clean } = recipe.data;
+  const sources = sourceSpecs(recipe, '.').map((spec) => ({ spec, files: manifest.sources.find(({ name }) => name === spec.name)?.files ?? [] }));
+  return membershipIn({ sources, heldOut, clean }, fileHash);
+}
+
+export interface Membership {
+  /** Those that read the file. */
+  readonly sources: string[];
+  readonly seen: (item: Item) => boolean;
+}
+
+/** The same before there is a run. */
+export function membershipIn(training: TrainedFiles, fileHash: string): Membership | null {
+  const { heldOut, clean } = training;
+  const specs = training.sources.filter(({ files }) => files.some(({ sha256 }) => sha256 === fileHash)).map(({ spec }) => spec);
+  if (specs.length === 0) return null;
+  return {
+    sources: specs.map(({ name }) => name),
+    seen: (item) => specs.some((spec) => seenBy(spec, item, { share: spec.heldOut ?? heldOut, clean })),
+  };
 }
 
 function seenBy(spec: SourceSpec, { fields, place }: Item, data: { share: number; clean: boolean }): boolean {
