@@ -37,9 +37,9 @@ export const benchmark: Benchmark = {
     for (const text of texts.filter((_, i) => i % 100 === 0)) decontaminator.add({ set: 'bench', texts: [text.slice(0, 2000)] });
     const jobs: Readonly<Record<string, () => void>> = {
       near_duplicates: nearDuplicates,
-      decontaminate: () => void documents.forEach((document) => decontaminator.screen(document)),
-      mask: () => void documents.forEach((document) => maskDocument(document, {})),
-      sha256: () => void texts.forEach((text) => createHash('sha256').update(text).digest()),
+      decontaminate: () => documents.forEach((document) => decontaminator.screen(document)),
+      mask: () => documents.forEach((document) => maskDocument(document, {})),
+      sha256: () => texts.forEach((text) => createHash('sha256').update(text).digest()),
       sketch: () => sketchAll(texts, new MinHash()),
       plain_sketch: () => plainSketchAll(texts),
     };
