@@ -106,6 +106,9 @@ export async function openRun(options: RunOptions): Promise<OpenRun> {
     );
   }
   for (const source of prepared.manifest.sources) onEvent({ type: 'note', text: describeSource(source) });
+  for (const { set, items, found, dropped } of prepared.manifest.screened.decontamination ?? []) {
+    if (found > 0) onEvent({ type: 'note', text: `${set}: ${found} of ${items} items were in ${dropped} training documents, which are left out` });
+  }
 
   const shape = base === null ? modelShape(recipe, tokenizer.vocabSize) : null;
   const model = open.use(shape === null
@@ -347,7 +350,8 @@ export async function writeLossCurve(output: string, recipe: Recipe): Promise<vo
 function describeSource(source: ManifestSource): string {
   const { counts, splits } = source;
   const dropped = Object.entries(counts.dropped).map(([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`);
+  const masked = Object.entries(counts.masked).map(([kind, count]) => `${count} ${kind}`);
   return `${source.name} (${source.files.map((file) => basename(file.path)).slice(0, 3).join(', ')}${source.files.length > 3 ? ', …' : ''}): ` +
     `${splits.train.documents.toLocaleString('en')} documents, ${splits.train.tokens.toLocaleString('en')} tokens to train on, ` +
-    `${splits['held-out'].documents} held out${dropped.length === 0 ? '' : `; dropped: ${dropped.join(', ')}`}`;
+    `${splits['held-out'].documents} held out${dropped.length === 0 ? '' : `; dropped: ${dropped.join(', ')}`}${masked.length === 0 ? '' : `; masked: ${masked.join(', ')}`}`;
 }
