@@ -23,11 +23,11 @@ const PIECES = 3;
 const UNKNOWN: Guess = { language: 'und', confidence: 0 };
 
 const SCRIPTS = {
-  latin: /\p{Script=Latin}/gu, cyrillic: /\p{Script=Cyrillic}/gu, arabic: /\p{Script=Arabic}/gu, devanagari: /\p{Script=Devanagari}/gu,
-  han: /\p{Script=Han}/gu, kana: /[\p{Script=Hiragana}\p{Script=Katakana}]/gu, ko: /\p{Script=Hangul}/gu, el: /\p{Script=Greek}/gu, he: /\p{Script=Hebrew}/gu,
-  th: /\p{Script=Thai}/gu, bn: /\p{Script=Bengali}/gu, ta: /\p{Script=Tamil}/gu, te: /\p{Script=Telugu}/gu, gu: /\p{Script=Gujarati}/gu, kn: /\p{Script=Kannada}/gu,
-  ml: /\p{Script=Malayalam}/gu, pa: /\p{Script=Gurmukhi}/gu, ka: /\p{Script=Georgian}/gu, hy: /\p{Script=Armenian}/gu, am: /\p{Script=Ethiopic}/gu,
-  my: /\p{Script=Myanmar}/gu, km: /\p{Script=Khmer}/gu, lo: /\p{Script=Lao}/gu, si: /\p{Script=Sinhala}/gu,
+  latin: /\p{Script=Latin}/u, cyrillic: /\p{Script=Cyrillic}/u, arabic: /\p{Script=Arabic}/u, devanagari: /\p{Script=Devanagari}/u,
+  han: /\p{Script=Han}/u, kana: /[\p{Script=Hiragana}\p{Script=Katakana}]/u, ko: /\p{Script=Hangul}/u, el: /\p{Script=Greek}/u, he: /\p{Script=Hebrew}/u,
+  th: /\p{Script=Thai}/u, bn: /\p{Script=Bengali}/u, ta: /\p{Script=Tamil}/u, te: /\p{Script=Telugu}/u, gu: /\p{Script=Gujarati}/u, kn: /\p{Script=Kannada}/u,
+  ml: /\p{Script=Malayalam}/u, pa: /\p{Script=Gurmukhi}/u, ka: /\p{Script=Georgian}/u, hy: /\p{Script=Armenian}/u, am: /\p{Script=Ethiopic}/u,
+  my: /\p{Script=Myanmar}/u, km: /\p{Script=Khmer}/u, lo: /\p{Script=Lao}/u, si: /\p{Script=Sinhala}/u,
 } as const;
 type Script = keyof typeof SCRIPTS;
 
@@ -45,19 +45,7 @@ export const LANGUAGES: readonly string[] = [
 
 export function identifyLanguage(text: string): Guess {
   const sample = sampleOf(withoutCode(text));
-  const counts = new Map<Script, number>();
-  let all = 0;
-  let rest = sample;
-  for (const [script, pattern] of Object.entries(SCRIPTS) as [Script, RegExp][]) {
-    if (!/\p{L}/u.test(rest)) break;
-    const before = rest.length;
-    rest = rest.replace(pattern, '');
-    if (rest.length === before) continue;
-    const weight = (before - rest.length) * (DENSE.has(script) ? 3 : 1);
-    counts.set(script, weight);
-    all += weight;
-  }
-  all += rest.match(/\p{L}/gu)?.length ?? 0;
+  const { counts, all } = countScripts(sample);
   const kana = counts.get('kana') ?? 0;
   const han = counts.get('han') ?? 0;
   // Japanese is written in both; Chinese has kana in names only.
@@ -76,6 +64,38 @@ export function identifyLanguage(text: string): Guess {
   if (candidates === undefined) return { language: script, confidence: share };
   const { language, confidence } = byTrigrams(sample, script);
   return language === 'und' ? UNKNOWN : { language, confidence: confidence * share };
+}
+
+/** By UTF-16 unit, its script's place in SCRIPT_NAMES + 2, 1 for other letters and what is not known yet, 0 for what is no letter. */
+const SCRIPT_NAMES = Object.keys(SCRIPTS) as Script[];
+const scriptOf = new Uint8Array(65_536).fill(255);
+
+/** Letters by script, those of dense scripts three times; `all` has the letters of other scripts too. */
+function countScripts(text: string): { counts: Map<Script, number>; all: number } {
+  const tally = new Uint32Array(SCRIPT_NAMES.length + 2);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    let script = scriptOf[code] ?? 0;
+    if (script === 255) scriptOf[code] = script = classify(code);
+    tally[script] = (tally[script] ?? 0) + 1;
+  }
+  const counts = new Map<Script, number>();
+  let all = tally[1] ?? 0;
+  for (const [index, script] of SCRIPT_NAMES.entries()) {
+    const weight = (tally[index + 2] ?? 0) * (DENSE.has(script) ? 3 : 1);
+    if (weight > 0) counts.set(script, weight);
+    all += weight;
+  }
+  return { counts, all };
+}
+
+/** Halves of surrogate pairs count as what most pairs are: the first as Han in its planes, else as nothing. */
+function classify(code: number): number {
+  const character = String.fromCharCode(code);
+  if (code >= 0xd840 && code <= 0xd8bf) return SCRIPT_NAMES.indexOf('han') + 2;
+  if (!/[\p{L}\p{M}]/u.test(character)) return 0;
+  const index = SCRIPT_NAMES.findIndex((script) => SCRIPTS[script].test(character));
+  return index === -1 ? (/\p{L}/u.test(character) ? 1 : 0) : index + 2;
 }
 
 /** Whether a language is among those wanted: `zh` stands for both scripts, and Chinese that is alike in both is in either. */
@@ -113,6 +133,9 @@ function chinese(text: string): string {
 
 interface Profiles {
   readonly languages: readonly string[];
+  /** The number of each letter of the table, in lower case, by UTF-16 unit; and of every unit met so far (see numberOf). */
+  readonly letters: ReadonlyMap<number, number>;
+  readonly numbers: Uint8Array;
   /** Row of a trigram in `levels`. */
   readonly rows: ReadonlyMap<number, number>;
   /** (rows, languages): −log₂ probability. */
@@ -120,7 +143,8 @@ interface Profiles {
   /** (languages): the level of trigrams that are not in a language's table, and the share of its text that the table covers. */
   readonly floors: readonly number[];
   readonly coverage: readonly number[];
-  readonly vocabularies: readonly (ReadonlySet<string> | undefined)[];
+  /** The languages that have a word among their common ones. */
+  readonly vocabulary: ReadonlyMap<string, readonly number[]>;
 }
 
 /** What a trigram costs that is not in a language's table: rarer than its rarest one by this factor, in bits. */
@@ -131,13 +155,17 @@ function profilesOf(script: string): Profiles {
   const known = profiles.get(script);
   if (known !== undefined) return known;
   const table = Object.entries(TRIGRAMS[script] ?? {});
+  const alphabet = new Set(table.flatMap(([, [grams]]) => Array.from(grams, (character) => character.charCodeAt(0))));
+  alphabet.delete(EDGE_CODE);
+  const letters = new Map([[EDGE_CODE, EDGE], ...Array.from(alphabet, (code, index): [number, number] => [code, index + FIRST_LETTER])]);
   const rows = new Map<number, number>();
   const parsed = table.map(([, [grams, first, runs]]) => {
     const levels: [row: number, bits: number][] = [];
     let at = 0;
     for (const [offset, count] of runs.entries()) {
       for (let i = 0; i < count; i++, at += 3) {
-        const key = pack(letter(grams.charCodeAt(at)), letter(grams.charCodeAt(at + 1)), letter(grams.charCodeAt(at + 2)));
+        const [a = 0, b = 0, c = 0] = [at, at + 1, at + 2].map((place) => letters.get(grams.charCodeAt(place)));
+        const key = pack(a, b, c);
         const row = rows.get(key) ?? rows.size;
         rows.set(key, row);
         levels.push([row, (first + offset) / 4]);
@@ -154,49 +182,67 @@ function profilesOf(script: string): Profiles {
     for (const [row, bits] of entries) levels[row * table.length + column] = bits;
   }
   const languages = table.map(([language]) => language);
-  const vocabularies = languages.map((language) => COMMON_WORDS.get(language));
-  const made = { languages, rows, levels, floors, coverage, vocabularies };
+  const vocabulary = new Map<string, number[]>();
+  for (const [column, language] of languages.entries()) {
+    for (const word of COMMON_WORDS.get(language) ?? []) vocabulary.set(word, [...(vocabulary.get(word) ?? []), column]);
+  }
+  const made = { languages, letters, numbers: new Uint8Array(65_536), rows, levels, floors, coverage, vocabulary };
   profiles.set(script, made);
   return made;
 }
 
 /** The table writes the edge of a word as _. */
-const letter = (code: number): number => (code === 95 ? 32 : code);
-/** Three UTF-16 units in 48 bits. */
-const pack = (a: number, b: number, c: number): number => (a * 65_536 + b) * 65_536 + c;
+const EDGE_CODE = 95;
+/** Numbers of units: not met yet, passed over, the edge of a word, a letter that is in no trigram, the table's letters. */
+const [UNMET, NOTHING, EDGE, STRANGE, FIRST_LETTER] = [0, 1, 2, 3, 4];
+/** Three letters in 24 bits: a small integer, which a Map finds without making a number of it. */
+const pack = (a: number, b: number, c: number): number => (a << 16) | (b << 8) | c;
 
-/**
- * Letters as the table has them: one form of those that are written in two ways, one letter for all of Vietnamese's letters with
- * two marks, no Arabic vowel signs, which are mostly left out anyway.
- */
+/** Letters that are written in two ways, as the table has them. */
 const SAME: Readonly<Record<string, string>> = { ș: 'ş', ț: 'ţ', '\u06cc': '\u064a' };
-const VARIANTS = /[\u0219\u021b\u06cc\u0640\u1ea0-\u1eff]|[\u064b-\u0652]/g;
-const NOT_A_LETTER = /[^\p{L}\p{M}]+/gu;
+
+/** In lower case, one letter for all of Vietnamese's with two marks, no Arabic vowel signs, which are mostly left out anyway. */
+function numberOf(code: number, letters: Profiles['letters']): number {
+  const character = String.fromCharCode(code).toLowerCase();
+  if (/[\u064b-\u0652]/.test(character) || character === '\u0640') return NOTHING;
+  if (!/^[\p{L}\p{M}]/u.test(character)) return EDGE;
+  const letter = character >= '\u1ea0' && character <= '\u1eff' ? 'ể' : SAME[character] ?? character;
+  return letters.get(letter.charCodeAt(0)) ?? STRANGE;
+}
 
 function byTrigrams(text: string, script: string): Guess {
-  const { languages, rows, levels, floors, coverage, vocabularies } = profilesOf(script);
-  // Addresses and code are in no language.
-  const letters = text.replace(/https?:\S+|\S+@\S+/g, ' ').toLowerCase().normalize('NFC').replace(VARIANTS, (character) => SAME[character] ?? (character >= '\u1ea0' ? 'ể' : ''));
-  const words = ` ${letters.replace(NOT_A_LETTER, ' ').trim()} `;
+  const { languages, letters, numbers, rows, levels, floors, coverage, vocabulary } = profilesOf(script);
+  // Addresses are in no language.
+  const prose = text.replace(/https?:\S+|\S+@\S+/g, ' ').normalize('NFC');
   const costs = Float64Array.from(languages, (language) => RARITY[language] ?? 6);
   const known = new Uint32Array(languages.length);
   let seen = 0;
-  for (let i = 2; i < words.length; i++) {
-    const middle = words.charCodeAt(i - 1);
-    if (middle === 32) continue;
-    seen++;
-    const row = rows.get(pack(words.charCodeAt(i - 2), middle, words.charCodeAt(i)));
-    if (row === undefined) continue;
+  // Each trigram once, times how often: a third of the work.
+  const times = new Map<number, number>();
+  let [before, middle] = [0, EDGE];
+  for (let i = 0; i <= prose.length; i++) {
+    const code = i === prose.length ? 32 : prose.charCodeAt(i);
+    let next = numbers[code] ?? 0;
+    if (next === UNMET) numbers[code] = next = numberOf(code, letters);
+    // Any number of characters between words is one edge.
+    if (next === NOTHING || (next === EDGE && middle === EDGE)) continue;
+    if (middle !== EDGE) {
+      seen++;
+      const row = rows.get(pack(before, middle, next));
+      if (row !== undefined) times.set(row, (times.get(row) ?? 0) + 1);
+    }
+    before = middle;
+    middle = next;
+  }
+  for (const [row, count] of times) {
     for (let column = 0; column < languages.length; column++) {
       const level = levels[row * languages.length + column] ?? 0;
-      costs[column] = (costs[column] ?? 0) + level;
-      if (level !== floors[column]) known[column] = (known[column] ?? 0) + 1;
+      costs[column] = (costs[column] ?? 0) + count * level;
+      if (level !== floors[column]) known[column] = (known[column] ?? 0) + count;
     }
   }
-  for (const word of words.trim().split(' ', MOST_WORDS)) {
-    for (let column = 0; column < languages.length; column++) {
-      if (vocabularies[column]?.has(word) === true) costs[column] = (costs[column] ?? 0) - WORD_BITS;
-    }
+  for (const word of prose.slice(0, MOST_CHARACTERS).toLowerCase().split(NOT_A_LETTER)) {
+    for (const column of vocabulary.get(word) ?? []) costs[column] = (costs[column] ?? 0) - WORD_BITS;
   }
   let best = 0;
   for (let column = 1; column < languages.length; column++) if ((costs[column] ?? 0) < (costs[best] ?? 0)) best = column;
@@ -213,7 +259,8 @@ function byTrigrams(text: string, script: string): Guess {
 const MIN_TRIGRAMS = 3;
 /** What a common word of a language speaks for it, in bits, besides its trigrams; languages without a list of them are rarer. */
 const WORD_BITS = 8;
-const MOST_WORDS = 300;
+const MOST_CHARACTERS = 1500;
+const NOT_A_LETTER = /[^\p{L}\p{M}]+/u;
 /** How much rarer texts of a language are than English ones, in bits; what decides about a few words that could be either. Default 6. */
 const RARITY: Readonly<Record<string, number>> = { en: 0, de: 3, fr: 3, es: 3, it: 4, pt: 4, nl: 4, ru: 0, ar: 0, hi: 0 };
 /**
