@@ -22,6 +22,8 @@ export interface Batch {
   readonly tokens: Int32Array;
   /** (N), each below contextLength: where in its sequence the token stands. */
   readonly positions: Int32Array;
+  /** (N): the segment of each token, where the model has token types; all 0 by default. */
+  readonly tokenTypes?: Int32Array;
   /** In the order of their rows, covering all N without gaps. */
   readonly sequences: readonly SequenceSpan[];
   /** New keys and values are written to it, and attention reads earlier ones from it. Inference only. */
@@ -34,6 +36,8 @@ export interface Batch {
 export interface PlacedBatch {
   readonly tokens: Tensor;
   readonly positions: Tensor;
+  /** null where the model has none. */
+  readonly tokenTypes: Tensor | null;
   /** i32 (S, 4), as `attention` takes them. */
   readonly sequences: Tensor;
   readonly maxQueryLength: number;
@@ -53,7 +57,7 @@ export function singleSequence(tokens: Int32Array | readonly number[], options: 
 
 /** Checks a batch against the model and its cache and uploads its indices. Throws BatchError. */
 export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch): PlacedBatch {
-  const { tokens, positions, sequences, cache, logitRows } = batch;
+  const { tokens, positions, sequences, cache, logitRows, tokenTypes } = batch;
   const n = tokens.length;
   if (n === 0) throw new BatchError('the batch has no tokens: pass at least one');
   if (positions.length !== n) throw new BatchError(`${n} tokens came with ${positions.length} positions: pass one for each token`);
@@ -74,6 +78,7 @@ export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch
       );
     }
   }
+  if (tokenTypes) checkTokenTypes(tokenTypes, n, config);
   if (cache !== undefined) checkCache(cache, config);
 
   // queryStart, queryLength, keyStart, keyLength of each sequence.
@@ -128,6 +133,7 @@ export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch
   return {
     tokens: arena.from(tokens),
     positions: arena.from(positions),
+    tokenTypes: config.tokenTypes === undefined ? null : arena.from(tokenTypes ?? new Int32Array(n)),
     sequences: arena.from(spans, [sequences.length, 4]),
     maxQueryLength,
     cache: cache ?? null,
@@ -136,7 +142,15 @@ export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch
   };
 }
 
+function checkTokenTypes(types: Int32Array, n: number, config: TransformerConfig): void {
+  if (types.length !== n) throw new BatchError(`${n} tokens came with ${types.length} token types: pass one for each token`);
+  const kinds = config.tokenTypes ?? 1;
+  const row = types.findIndex((type) => type < 0 || type >= kinds);
+  if (row >= 0) throw new BatchError(`token type ${types[row]} at row ${row} is none of this model's ${kinds}: types count from 0`);
+}
+
 function checkCache(cache: KeyValueCache, config: TransformerConfig): void {
+  if (config.bidirectional) throw new BatchError('a bidirectional model sees the whole sequence at once: run it without a cache');
   if (!cache.alive) throw new BatchError('the batch\'s cache has been disposed: make a new one');
   if (cache.layers !== config.layers || cache.rowSize !== config.keyValueHeads * config.headSize) {
     throw new BatchError(

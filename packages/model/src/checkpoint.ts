@@ -24,7 +24,7 @@ const sizeOf = (shape: readonly number[]): number => shape.reduce((product, exte
 const show = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
 
 /** Output matrices in files: a body is loaded without them. */
-const HEADS: ReadonlySet<string> = new Set(['lm_head.weight', 'score.weight']);
+const HEADS: ReadonlySet<string> = new Set(['lm_head.weight', 'score.weight', 'classifier.weight', 'classifier.bias']);
 
 export interface LoadWeightsOptions {
   /** Default f32. */
@@ -137,8 +137,10 @@ export async function loadTransformer(
   options: LoadWeightsOptions = {},
 ): Promise<Transformer> {
   const { checkpoint } = source;
-  const config = options.body === true ? { ...source.config, tieEmbeddings: true } : source.config;
-  const family = families[config.family];
+  const family = families[source.config.family];
+  const has = (name: string): boolean => checkpoint.has(name) || checkpoint.has(family.prefix + name);
+  const whole = family.fitConfig?.(source.config, has) ?? source.config;
+  const config = options.body === true ? (family.bodyConfig?.(whole) ?? { ...whole, tieEmbeddings: true }) : whole;
   const located = await locate(family, config, { checkpoint, body: options.body ?? false });
   const totalBytes = located.reduce((sum, { file }) => sum + checkpoint.info(file).bytes, 0);
   let loadedBytes = 0;
@@ -149,7 +151,7 @@ export async function loadTransformer(
     options.signal?.throwIfAborted();
     const parts = stored.parameters.map((name) => specs.get(name)!);
     if (stored.transposed) await loadTransposed(builder, checkpoint, { stored, file, parts });
-    else await loadPlain(builder, checkpoint, { file, parts, chunk });
+    else await loadPlain(builder, checkpoint, { file, parts, chunk, offset: stored.offset ?? 0 });
     loadedBytes += checkpoint.info(file).bytes;
     options.onProgress?.({ loadedBytes, totalBytes });
   }
@@ -165,7 +167,11 @@ async function locate(
   const { prefix } = family;
   const isBare = ![...checkpoint.names].some((name) => name.startsWith(prefix));
   const strip = (name: string): string => (name.startsWith(prefix) ? name.slice(prefix.length) : name);
-  const located = family.storedTensors(config).map((stored) => ({ stored, file: isBare ? strip(stored.name) : stored.name }));
+  const place = (name: string): string => (isBare ? strip(name) : name);
+  const located = family.storedTensors(config).map((stored) => {
+    const alias = checkpoint.has(place(stored.name)) ? undefined : stored.aliases?.find((name) => checkpoint.has(place(name)));
+    return { stored, file: place(alias ?? stored.name) };
+  });
 
   const missing = located.filter(({ file }) => !checkpoint.has(file)).map(({ file }) => file);
   if (missing.length > 0) {
@@ -228,10 +234,10 @@ async function checkTied(checkpoint: Checkpoint, embedding: string): Promise<voi
 async function loadPlain(
   builder: ParameterBuilder,
   checkpoint: Checkpoint,
-  where: { file: string; parts: readonly ParameterSpec[]; chunk: Float32Array },
+  where: { file: string; parts: readonly ParameterSpec[]; chunk: Float32Array; offset: number },
 ): Promise<void> {
   const { file, parts, chunk } = where;
-  let offset = 0;
+  let first = 0;
   for (const spec of parts) {
     await builder.add(spec, async (target) => {
       const rows = target.dim(0);
@@ -241,11 +247,12 @@ async function loadPlain(
         const end = Math.min(rows, row + step);
         const length = (end - row) * rowSize;
         const values = length <= chunk.length ? chunk.subarray(0, length) : new Float32Array(length);
-        await checkpoint.read(file, offset + row * rowSize, values);
+        await checkpoint.read(file, first + row * rowSize, values);
+        if (where.offset !== 0) for (let i = 0; i < length; i++) values[i]! += where.offset;
         target.rows(row, end).write(values);
       }
     });
-    offset += sizeOf(spec.shape);
+    first += sizeOf(spec.shape);
   }
 }
 
@@ -292,7 +299,7 @@ export async function* encodeCheckpoint(
     signal?.throwIfAborted();
     const parts = tensor.parameters.map((name) => model.parameters.get(name)!);
     if (tensor.transposed) yield narrow(await transposeParts(parts, tensor.shape), dtype, tensor.name);
-    else for (const part of parts) for await (const values of readInChunks(part)) yield narrow(values, dtype, tensor.name);
+    else for (const part of parts) for await (const values of readInChunks(part)) yield narrow(shifted(values, tensor.offset), dtype, tensor.name);
   }
   for (const [name, tensor] of head) for await (const values of readInChunks(tensor)) yield narrow(values, dtype, name);
 }
@@ -302,6 +309,8 @@ export async function* encodeTensors(tensors: ReadonlyMap<string, Tensor>, dtype
   yield encodeSafetensorsHeader(Array.from(tensors, ([name, { shape }]) => ({ name, dtype: FILE_DTYPES[dtype], shape })), { format: 'pt' });
   for (const [name, tensor] of tensors) for await (const values of readInChunks(tensor)) yield narrow(values, dtype, name);
 }
+
+const shifted = (values: Float32Array, offset = 0): Float32Array => (offset === 0 ? values : values.map((value) => value - offset));
 
 async function* readInChunks(tensor: Tensor): AsyncGenerator<Float32Array<ArrayBufferLike>, void, void> {
   const rows = tensor.dim(0);

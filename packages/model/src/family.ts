@@ -4,7 +4,7 @@
  */
 import type { Activation } from '@parley/engine';
 import * as z from 'zod';
-import type { TransformerConfig } from './config.ts';
+import type { FamilyName, OptionalFeatures, TransformerConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
 
 /** One tensor of a weight file and the parameters whose values it holds. */
@@ -15,10 +15,14 @@ export interface StoredTensor {
   readonly parameters: readonly string[];
   /** Stored (in, out), as GPT-2's Conv1D does, instead of (out, in). */
   readonly transposed: boolean;
+  /** What the parameter is more than what is stored: 1 for the gains of norms that multiply with 1 + w. Default 0. */
+  readonly offset?: number;
+  /** Names that other files have for it; the first that is there is read. */
+  readonly aliases?: readonly string[];
 }
 
 export interface Family {
-  readonly name: TransformerConfig['family'];
+  readonly name: FamilyName;
   /** `architectures` of what we write. */
   readonly architecture: string;
   /** In front of all names but the output matrix's; files of the model without its head leave it out. */
@@ -30,6 +34,10 @@ export interface Family {
   /** Hugging Face's fields for a config. Throws ConfigError when the family cannot express it. */
   writeConfig(config: TransformerConfig): Record<string, unknown>;
   storedTensors(config: TransformerConfig): StoredTensor[];
+  /** What only the weights say: which optional parts are there, by name without the prefix. */
+  fitConfig?(config: TransformerConfig, has: (name: string) => boolean): TransformerConfig;
+  /** The model without its head, under another one. Default: as one that ties its output matrix. */
+  bodyConfig?(config: TransformerConfig): TransformerConfig;
 }
 
 /** Fields of any `config.json` that do not change what the model computes in a forward pass. */
@@ -115,13 +123,27 @@ export function parseActivation(value: string, place: { field: string; file: str
   );
 }
 
-/** Throws ConfigError unless the config has these values, the only ones its family can write down. */
-export function expectFields(config: TransformerConfig, fixed: Partial<TransformerConfig>): void {
-  for (const [name, wanted] of Object.entries(fixed)) {
+const WRITTEN_ACTIVATIONS: Readonly<Record<Activation, string>> = { gelu: 'gelu', gelu_tanh: 'gelu_pytorch_tanh', silu: 'silu' };
+
+export const writtenActivation = (activation: Activation): string => WRITTEN_ACTIVATIONS[activation];
+
+const OPTIONAL: Readonly<Record<keyof OptionalFeatures, undefined>> = {
+  attentionOutputBias: undefined, attentionScale: undefined, queryKeyNorm: undefined, slidingWindow: undefined, slidingLayers: undefined,
+  slidingRopeTheta: undefined, ropeScaling: undefined, embeddingScale: undefined, outputNorms: undefined, normPlacement: undefined,
+  embeddingNorm: undefined, tokenTypes: undefined, bidirectional: undefined, head: undefined, pooler: undefined,
+};
+
+/**
+ * Throws ConfigError unless the config has these values, the only ones its family can write down, and none of the optional features
+ * but those that are `free`.
+ */
+export function expectFields(config: TransformerConfig, fixed: Partial<TransformerConfig>, free: readonly (keyof OptionalFeatures)[] = []): void {
+  for (const [name, wanted] of Object.entries({ ...OPTIONAL, ...fixed })) {
+    if (free.includes(name as keyof OptionalFeatures)) continue;
     const value = config[name as keyof TransformerConfig];
-    if (value !== wanted) {
+    if (value !== wanted && !(value === false && wanted === undefined)) {
       throw new ConfigError(
-        `a ${config.family} config.json cannot say ${name}: ${show(value)}, the family has ${show(wanted)}: ` +
+        `a ${config.family} config.json cannot say ${name}: ${show(value)}, the family has ${wanted === undefined ? 'none' : show(wanted)}: ` +
           `change ${name} or the family`,
         { field: name, value },
       );

@@ -5,7 +5,7 @@
 import * as z from 'zod';
 import { checkConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
-import { expectFields, type Family, field, parseActivation, readFields, type StoredTensor } from './family.ts';
+import { expectFields, type Family, field, parseActivation, readFields, type StoredTensor, writtenActivation } from './family.ts';
 import { gpt2Config } from './presets.ts';
 
 /** Absent fields have the defaults of GPT2Config. */
@@ -79,7 +79,7 @@ export const gpt2: Family = {
       n_layer: config.layers,
       n_head: config.heads,
       n_inner: config.intermediateSize === 4 * config.hiddenSize ? null : config.intermediateSize,
-      activation_function: { gelu: 'gelu', gelu_tanh: 'gelu_new', silu: 'silu' }[config.activation],
+      activation_function: config.activation === 'gelu_tanh' ? 'gelu_new' : writtenActivation(config.activation),
       layer_norm_epsilon: config.normEpsilon,
       tie_word_embeddings: config.tieEmbeddings,
       scale_attn_weights: true,

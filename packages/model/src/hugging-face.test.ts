@@ -62,8 +62,15 @@ const refused: readonly (readonly [base: object, change: Record<string, unknown>
   [GPT2, { n_embd: '768' }, 'n_embd is "768"'],
   [GPT2, { n_layer: 0 }, 'n_layer is 0'],
   [GPT2, { hidden_act: 'gelu' }, 'hidden_act is "gelu", a field Parley does not know'],
-  [SMOLLM2, { rope_scaling: { type: 'linear', factor: 2 } }, 'rope_scaling is {"type":"linear","factor":2}: scaled rotary frequencies are not computed'],
-  [SMOLLM2, { rope_theta: undefined, rope_parameters: { rope_type: 'yarn', rope_theta: 5 } }, 'rope_parameters.rope_type is "yarn"'],
+  [SMOLLM2, { rope_scaling: { type: 'dynamic', factor: 2 } }, 'rope_scaling.type is "dynamic"; Parley computes default, linear, llama3, yarn'],
+  [SMOLLM2, { rope_theta: undefined, rope_parameters: { rope_type: 'longrope', rope_theta: 5 } }, 'rope_parameters.rope_type is "longrope"'],
+  [SMOLLM2, { rope_scaling: { rope_type: 'yarn' } }, 'rope_scaling of type "yarn" has no factor: give it'],
+  [SMOLLM2, { rope_scaling: { rope_type: 'linear', factor: 2, beta_fast: 32 } }, 'rope_scaling of type "linear" has beta_fast, which that type does not take'],
+  [SMOLLM2, { rope_scaling: { rope_type: 'yarn', factor: 2, mscale: 0.7 } }, 'rope_scaling'],
+  [
+    SMOLLM2, { rope_scaling: { rope_type: 'llama3', factor: 8, low_freq_factor: 4, high_freq_factor: 1, original_max_position_embeddings: 64 } },
+    'highFrequencyFactor 1 is not above its lowFrequencyFactor 4',
+  ],
   [SMOLLM2, { rope_parameters: { rope_type: 'default', rope_theta: 5 } }, 'rope_theta is 100000 and rope_parameters.rope_theta is 5'],
   [SMOLLM2, { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } }, 'rope_parameters'],
   [SMOLLM2, { rope_interleaved: true }, 'rope_interleaved is true; Parley computes only false'],
@@ -76,7 +83,7 @@ const refused: readonly (readonly [base: object, change: Record<string, unknown>
   [SMOLLM2, { num_key_value_heads: 4 }, 'keyValueHeads has to divide heads'],
   [SMOLLM2, { head_dim: 63 }, 'headSize 63 is odd'],
   [SMOLLM2, { rms_norm_eps: 0 }, 'rms_norm_eps is 0'],
-  [SMOLLM2, { model_type: 'mamba' }, 'model_type is "mamba"; Parley knows gpt2 and llama'],
+  [SMOLLM2, { model_type: 'mamba' }, 'model_type is "mamba"; Parley knows gpt2, llama, mistral, '],
   [SMOLLM2, { model_type: undefined }, 'model_type is missing'],
 ];
 

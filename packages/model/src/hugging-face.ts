@@ -1,13 +1,17 @@
 /** Hugging Face's `config.json` to and from a TransformerConfig, whatever the family. */
 import * as z from 'zod';
-import type { TransformerConfig } from './config.ts';
+import { bert } from './bert.ts';
+import type { FamilyName, TransformerConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
 import type { Family } from './family.ts';
+import { gemma, gemma3 } from './gemma.ts';
 import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';
+import { mistral } from './mistral.ts';
+import { qwen2, qwen3 } from './qwen.ts';
 
 /** By `model_type`. */
-export const families: Readonly<Record<TransformerConfig['family'], Family>> = { gpt2, llama };
+export const families: Readonly<Record<FamilyName, Family>> = { gpt2, llama, mistral, qwen2, qwen3, gemma, gemma3_text: gemma3, bert };
 
 /**
  * Reads a parsed `config.json`. Throws ConfigError for a family, a field or a value whose mathematics Parley does not compute.
@@ -20,7 +24,7 @@ export function parseConfigJSON(json: unknown, file = 'config.json'): Transforme
   const family = Object.values(families).find(({ name }) => name === type);
   if (family === undefined) {
     throw new ConfigError(
-      `${file}: model_type is ${JSON.stringify(type) ?? 'missing'}; Parley knows ${Object.keys(families).join(' and ')}: ` +
+      `${file}: model_type is ${JSON.stringify(type) ?? 'missing'}; Parley knows ${Object.keys(families).join(', ')}: ` +
         'use a model of these families',
       { field: 'model_type', value: type },
     );

@@ -41,8 +41,9 @@ export interface AdaptableModule {
 
 /** Every linear layer of attention and MLP, in the order of the forward pass. */
 export function adaptableModules(config: TransformerConfig): AdaptableModule[] {
-  const shapes = new Map(parameterSpecs(config).filter(({ kind }) => kind === 'matrix').map(({ name, shape }) => [name, shape]));
-  shapes.delete('lm_head.weight');
+  const shapes = new Map(
+    parameterSpecs(config).filter(({ kind, name }) => kind === 'matrix' && name.startsWith('model.layers.')).map(({ name, shape }) => [name, shape]),
+  );
   const modules: AdaptableModule[] = [];
   for (const { name, parameters } of families[config.family].storedTensors(config)) {
     if (!parameters.every((parameter) => shapes.has(parameter))) continue;

@@ -1,11 +1,13 @@
 /**
  * What a configuration's weights are called, what shape they have and what part they play.
  *
- * Names are those of Hugging Face's Llama, for every family; learned positions, which Llama lacks, are
- * `model.embed_positions.weight`. All linear weights are stored (out, in).
+ * Names are those of Hugging Face's Llama, for every family, and for what Llama lacks: `model.embed_positions.weight`,
+ * `model.embed_token_types.weight`, `model.embed_norm`; a layer's `self_attn.q_norm` and `k_norm`, and the norms behind its sublayers,
+ * `attention_output_layernorm` and `mlp_output_layernorm`; `pooler.dense`; `masked_head.dense`, `.norm` and `.bias`. All linear weights
+ * are stored (out, in). The gain of a norm is what it multiplies with, also where files store it less 1.
  */
 import { type Backend, type DType, formatBytes, MemoryLimitError, type Shape, Tensor } from '@parley/engine';
-import { checkConfig, type TransformerConfig } from './config.ts';
+import { checkConfig, hasSlidingTheta, type TransformerConfig } from './config.ts';
 import { ModelError } from './errors.ts';
 
 /** How a model's matrices are held in memory. Norms, biases and learned positions are f32 in every case. */
@@ -14,7 +16,7 @@ export type WeightDType = Extract<DType, 'f32' | 'q8' | 'q4'>;
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: Shape;
-  /** `tokens` and `positions`: lookup tables. `matrix`: a linear layer's weight. `gain`: a norm's. */
+  /** `tokens`, `positions` (token types too): lookup tables. `matrix`: a linear layer's weight. `gain`: a norm's. */
   readonly kind: 'tokens' | 'positions' | 'matrix' | 'gain' | 'bias';
   /** Whether it writes into the residual stream, as the last matrix of a sublayer does. */
   readonly residual: boolean;
@@ -26,9 +28,9 @@ export function parameterSpecs(config: TransformerConfig): ParameterSpec[] {
   const queries = config.heads * config.headSize;
   const keys = config.keyValueHeads * config.headSize;
   const specs: ParameterSpec[] = [];
-  const norm = (name: string): void => {
-    specs.push({ name: `${name}.weight`, shape: [c], kind: 'gain', residual: false });
-    if (config.norm === 'layer') specs.push({ name: `${name}.bias`, shape: [c], kind: 'bias', residual: false });
+  const norm = (name: string, size = c): void => {
+    specs.push({ name: `${name}.weight`, shape: [size], kind: 'gain', residual: false });
+    if (config.norm === 'layer') specs.push({ name: `${name}.bias`, shape: [size], kind: 'bias', residual: false });
   };
   const linear = (name: string, size: { out: number; in: number; bias: boolean; residual?: boolean }): void => {
     const { residual = false } = size;
@@ -40,20 +42,35 @@ export function parameterSpecs(config: TransformerConfig): ParameterSpec[] {
   if (config.positions === 'learned') {
     specs.push({ name: 'model.embed_positions.weight', shape: [config.contextLength, c], kind: 'positions', residual: false });
   }
+  if (config.tokenTypes !== undefined) {
+    specs.push({ name: 'model.embed_token_types.weight', shape: [config.tokenTypes, c], kind: 'positions', residual: false });
+  }
+  if (config.embeddingNorm) norm('model.embed_norm');
+  const isBefore = config.normPlacement !== 'after';
+  const isBehind = !isBefore || config.outputNorms === true;
   for (let layer = 0; layer < config.layers; layer++) {
     const block = `model.layers.${layer}`;
-    norm(`${block}.input_layernorm`);
+    if (isBefore) norm(`${block}.input_layernorm`);
     linear(`${block}.self_attn.q_proj`, { out: queries, in: c, bias: attentionBias });
     linear(`${block}.self_attn.k_proj`, { out: keys, in: c, bias: attentionBias });
     linear(`${block}.self_attn.v_proj`, { out: keys, in: c, bias: attentionBias });
-    linear(`${block}.self_attn.o_proj`, { out: c, in: queries, bias: attentionBias, residual: true });
-    norm(`${block}.post_attention_layernorm`);
+    if (config.queryKeyNorm) for (const part of ['q_norm', 'k_norm']) norm(`${block}.self_attn.${part}`, config.headSize);
+    linear(`${block}.self_attn.o_proj`, { out: c, in: queries, bias: config.attentionOutputBias ?? attentionBias, residual: true });
+    if (isBehind) norm(`${block}.attention_output_layernorm`);
+    if (isBefore) norm(`${block}.post_attention_layernorm`);
     if (config.gated) linear(`${block}.mlp.gate_proj`, { out: intermediateSize, in: c, bias: mlpBias });
     linear(`${block}.mlp.up_proj`, { out: intermediateSize, in: c, bias: mlpBias });
     linear(`${block}.mlp.down_proj`, { out: c, in: intermediateSize, bias: mlpBias, residual: true });
+    if (isBehind) norm(`${block}.mlp_output_layernorm`);
   }
-  norm('model.norm');
-  if (!config.tieEmbeddings) linear('lm_head', { out: vocabSize, in: c, bias: false });
+  if (isBefore) norm('model.norm');
+  if (config.pooler) linear('pooler.dense', { out: c, in: c, bias: true });
+  if (config.head === 'masked') {
+    linear('masked_head.dense', { out: c, in: c, bias: true });
+    norm('masked_head.norm');
+    specs.push({ name: 'masked_head.bias', shape: [vocabSize], kind: 'bias', residual: false });
+  }
+  if (!config.tieEmbeddings && config.head === undefined) linear('lm_head', { out: vocabSize, in: c, bias: false });
   return specs;
 }
 
@@ -70,7 +87,8 @@ const storedDType = (spec: ParameterSpec, dtype: WeightDType): WeightDType =>
 
 /** Bytes of weights and rotary tables in a backend's memory. Throws ModelError when a matrix cannot be held in `dtype`. */
 export function modelBytes(backend: Backend, config: TransformerConfig, dtype: WeightDType = 'f32'): number {
-  let bytes = config.positions === 'rotary' ? 4 * config.contextLength * config.headSize : 0;
+  const tables = config.positions === 'rotary' ? (hasSlidingTheta(config) ? 2 : 1) : 0;
+  let bytes = tables * 4 * config.contextLength * config.headSize;
   for (const spec of parameterSpecs(config)) {
     const stored = storedDType(spec, dtype);
     const columns = spec.shape.at(-1) ?? 0;

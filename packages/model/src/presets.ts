@@ -45,6 +45,24 @@ export function llamaConfig(
   };
 }
 
+/** A BERT of the given size (Devlin et al., 2018): bidirectional, norms behind the sublayers, learned positions, token types, masked-token head. */
+export function bertConfig(
+  size: Pick<TransformerConfig, 'vocabSize' | 'contextLength' | 'hiddenSize' | 'heads' | 'layers'> & Partial<TransformerConfig>,
+): TransformerConfig {
+  return {
+    ...gpt2Config(size),
+    family: 'bert',
+    normEpsilon: 1e-12,
+    activation: 'gelu',
+    normPlacement: 'after',
+    embeddingNorm: true,
+    tokenTypes: 2,
+    bidirectional: true,
+    head: 'masked',
+    ...size,
+  };
+}
+
 export const presets = {
   /** 13.9 million parameters: the benchmark of a training step. */
   'gpt-14m': gpt2Config({ vocabSize: 8_192, contextLength: 256, hiddenSize: 384, heads: 6, layers: 6 }),

@@ -1,17 +1,18 @@
 /**
- * The transformer (Vaswani et al., 2017; decoder only, norms before the sublayers as in GPT-2), written once for every family.
- * The same code trains (a context with a tape), runs with or without a KV cache, and runs with q8 or q4 matrices.
+ * The transformer (Vaswani et al., 2017; a decoder with norms before the sublayers as in GPT-2, or an encoder like BERT), written once for
+ * every family. The same code trains (a context with a tape), runs with or without a KV cache, and runs with q8 or q4 matrices.
  *
  * Letters: N tokens in a packed batch, C hidden size, V vocabulary, H query heads, K key/value heads, D head size, F MLP size.
  */
 import { Arena, type Backend, type Context, type DType, IGNORE_INDEX, ops, type Random, Tensor } from '@parley/engine';
 import { type Batch, placeBatch, type PlacedBatch } from './batch.ts';
 import { type CacheOptions, KeyValueCache } from './cache.ts';
-import { checkConfig, type TransformerConfig } from './config.ts';
+import { checkConfig, hasSlidingTheta, type TransformerConfig, windowOf } from './config.ts';
 import { AdapterError, BatchError, count, ModelError } from './errors.ts';
 import { initialValues } from './initialize.ts';
 import { type AdapterPart, type LoraAdapter, lowRank } from './lora.ts';
 import { ParameterBuilder, parameterSpecs, type WeightDType } from './parameters.ts';
+import { rotaryFrequencies, type RopeScaling } from './rope.ts';
 
 interface Affine {
   /** The weight's. */
@@ -20,17 +21,30 @@ interface Affine {
   readonly bias?: Tensor;
 }
 
-/** One block's parameters, looked up once. */
+/** Tables of the rotary angles: cos and sin (contextLength, D/2), both views of one allocation. */
+interface RotaryTables {
+  readonly memory: Tensor;
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+/** One block's parameters, looked up once; null where the family has none. */
 interface Block {
-  readonly attentionNorm: Affine;
+  readonly attentionNorm: Affine | null;
   readonly q: Affine;
   readonly k: Affine;
   readonly v: Affine;
   readonly o: Affine;
-  readonly mlpNorm: Affine;
+  readonly queryNorm: Affine | null;
+  readonly keyNorm: Affine | null;
+  readonly attentionOutputNorm: Affine | null;
+  readonly mlpNorm: Affine | null;
   readonly gate: Affine | null;
   readonly up: Affine;
   readonly down: Affine;
+  readonly mlpOutputNorm: Affine | null;
+  readonly rotary: RotaryTables | null;
+  readonly window: number | null;
 }
 
 /** Parameters as an optimizer treats them. */
@@ -70,10 +84,14 @@ export class Transformer implements Disposable {
   readonly #blocks: readonly Block[];
   readonly #embedding: Tensor;
   readonly #positions: Tensor | null;
-  readonly #norm: Affine;
-  readonly #head: Affine;
-  /** Tables of the rotary angles: cos and sin (contextLength, D/2), both views of one allocation. */
-  readonly #rotary: { readonly memory: Tensor; readonly cos: Tensor; readonly sin: Tensor } | null;
+  readonly #tokenTypes: Tensor | null;
+  readonly #embeddingNorm: Affine | null;
+  readonly #norm: Affine | null;
+  readonly #head: Affine | null;
+  /** What stands between the last states and the output matrix of a masked-token head. */
+  readonly #transform: { readonly dense: Affine; readonly norm: Affine } | null;
+  readonly #pooler: Affine | null;
+  readonly #rotary: readonly RotaryTables[];
   /** Inference's working memory, one layer at a time; training keeps every layer's in the step's arena. */
   readonly #scratch: Arena;
   #adapters: readonly ActiveAdapter[] = [];
@@ -106,27 +124,43 @@ export class Transformer implements Disposable {
       return bias === undefined ? weight : { ...weight, bias };
     };
     this.#embedding = tensor('model.embed_tokens.weight');
-    this.#positions = config.positions === 'learned' ? tensor('model.embed_positions.weight') : null;
+    const optional = (name: string): Affine | null => (parameters.has(`${name}.weight`) ? affine(name) : null);
+    this.#positions = parameters.get('model.embed_positions.weight') ?? null;
+    this.#tokenTypes = parameters.get('model.embed_token_types.weight') ?? null;
+    this.#embeddingNorm = optional('model.embed_norm');
+    const rotary = config.positions === 'rotary' ? rotaryTables(backend, config, config.ropeTheta, config.ropeScaling) : null;
+    const slidingRotary = rotary && hasSlidingTheta(config) ? rotaryTables(backend, config, config.slidingRopeTheta!) : null;
+    this.#rotary = [rotary, slidingRotary].filter((tables) => tables !== null);
     this.#blocks = Array.from({ length: config.layers }, (_, layer) => {
       const block = `model.layers.${layer}`;
+      const window = windowOf(config, layer);
       return {
-        attentionNorm: affine(`${block}.input_layernorm`),
+        attentionNorm: optional(`${block}.input_layernorm`),
         q: affine(`${block}.self_attn.q_proj`),
         k: affine(`${block}.self_attn.k_proj`),
         v: affine(`${block}.self_attn.v_proj`),
         o: affine(`${block}.self_attn.o_proj`),
-        mlpNorm: affine(`${block}.post_attention_layernorm`),
-        gate: config.gated ? affine(`${block}.mlp.gate_proj`) : null,
+        queryNorm: optional(`${block}.self_attn.q_norm`),
+        keyNorm: optional(`${block}.self_attn.k_norm`),
+        attentionOutputNorm: optional(`${block}.attention_output_layernorm`),
+        mlpNorm: optional(`${block}.post_attention_layernorm`),
+        gate: optional(`${block}.mlp.gate_proj`),
         up: affine(`${block}.mlp.up_proj`),
         down: affine(`${block}.mlp.down_proj`),
+        mlpOutputNorm: optional(`${block}.mlp_output_layernorm`),
+        rotary: window === null ? rotary : (slidingRotary ?? rotary),
+        window,
       };
     });
-    this.#norm = affine('model.norm');
-    this.#head = config.tieEmbeddings ? { name: 'model.embed_tokens.weight', weight: this.#embedding } : affine('lm_head');
+    this.#norm = optional('model.norm');
+    this.#transform = config.head === 'masked' ? { dense: affine('masked_head.dense'), norm: affine('masked_head.norm') } : null;
+    this.#pooler = optional('pooler.dense');
+    const headBias = parameters.get('masked_head.bias');
+    const tied = { name: 'model.embed_tokens.weight', weight: this.#embedding, ...(headBias && { bias: headBias }) };
+    this.#head = config.head === 'none' ? null : config.tieEmbeddings ? tied : affine('lm_head');
     // A quantized model cannot be trained, so its norms and biases ask for no gradients either.
     if (this.dtype === 'f32') for (const parameter of parameters.values()) parameter.requiresGrad = true;
     this.#scratch = new Arena(backend);
-    this.#rotary = config.positions === 'rotary' ? rotaryTables(backend, config) : null;
   }
 
   /** A model with fresh weights (see initialize.ts); the same `random` state gives the same bits. Throws MemoryLimitError. */
@@ -206,11 +240,22 @@ export class Transformer implements Disposable {
 
   /**
    * Logits (rows, V) of a batch, in the context's arena. rows: N, or as many as `logitRows` names.
-   * Throws BatchError when the batch does not fit the model or its cache.
+   * Throws BatchError when the batch does not fit the model or its cache, ModelError when the model has no head.
    */
   forward(ctx: Context, batch: Batch): Tensor {
-    const { weight, bias } = this.#head;
-    return ops.linear(ctx, this.hidden(ctx, batch), weight, bias);
+    if (this.#head === null) throw new ModelError('this model has no head that predicts tokens, only states: use it for features or put a classifier on it');
+    let states = this.hidden(ctx, batch);
+    if (this.#transform) {
+      const { dense, norm } = this.#transform;
+      states = this.#normalize(ctx, ops.activation(ctx, this.#linear(ctx, states, dense), this.config.activation), norm);
+    }
+    return ops.linear(ctx, states, this.#head.weight, this.#head.bias);
+  }
+
+  /** tanh(W x + b) of states (rows, C), as BERT has it for the first token of each sequence. Throws ModelError when the model has no pooler. */
+  pool(ctx: Context, states: Tensor): Tensor {
+    if (this.#pooler === null) throw new ModelError('this model has no pooler: its config says pooler for one that has');
+    return tanh(ctx, this.#linear(ctx, states, this.#pooler));
   }
 
   /** What the logits are computed from: the normalized states (rows, C) behind the last block. Throws as `forward` does. */
@@ -220,14 +265,17 @@ export class Transformer implements Disposable {
     const placed = placeBatch(ctx.arena, config, batch);
 
     let x = ops.embedding(ctx, this.#embedding, placed.tokens); // (N, C)
+    if (config.embeddingScale !== undefined) x = ops.scale(ctx, x, config.embeddingScale);
     if (this.#positions) x = residual(ctx, x, ops.embedding(ctx, this.#positions, placed.positions));
+    if (this.#tokenTypes && placed.tokenTypes) x = residual(ctx, x, ops.embedding(ctx, this.#tokenTypes, placed.tokenTypes));
+    if (this.#embeddingNorm) x = this.#normalize(ctx, x, this.#embeddingNorm);
     for (let layer = 0; layer < config.layers; layer++) {
       if (ctx.tape === null) this.#scratch.reset();
       const inner = ctx.tape === null ? { ...ctx, arena: this.#scratch } : ctx;
       x = this.#block(inner, x, placed, layer);
     }
     if (placed.logitRows) x = ops.embedding(ctx, x, placed.logitRows); // (rows, C)
-    return this.#normalize(ctx, x, this.#norm);
+    return this.#norm ? this.#normalize(ctx, x, this.#norm) : x;
   }
 
   /**
@@ -258,7 +306,7 @@ export class Transformer implements Disposable {
 
   dispose(): void {
     for (const parameter of this.parameters.values()) parameter.dispose();
-    this.#rotary?.memory.dispose();
+    for (const { memory } of this.#rotary) memory.dispose();
     this.#scratch.dispose();
   }
 
@@ -266,14 +314,26 @@ export class Transformer implements Disposable {
     this.dispose();
   }
 
-  /** x (N, C) + attention(norm(x)) + mlp(norm(·)): the one transformer block. */
+  /** x (N, C) + attention(norm(x)) + mlp(norm(·)), or with the norms behind: the one transformer block. */
   #block(ctx: Context, x: Tensor, batch: PlacedBatch, layer: number): Tensor {
     const block = this.#blocks[layer]!;
-    const attended = residual(ctx, x, this.#attention(ctx, this.#normalize(ctx, x, block.attentionNorm), { block, batch, layer }));
-    return residual(ctx, attended, this.#mlp(ctx, this.#normalize(ctx, attended, block.mlpNorm), block));
+    const attend = (states: Tensor): Tensor => this.#attention(ctx, states, { block, batch, layer });
+    const attended = this.#sublayer(ctx, x, { before: block.attentionNorm, behind: block.attentionOutputNorm, run: attend });
+    return this.#sublayer(ctx, attended, { before: block.mlpNorm, behind: block.mlpOutputNorm, run: (states) => this.#mlp(ctx, states, block) });
   }
 
-  /** Causal self-attention of x (N, C). With a cache the new keys and values are written to it first and all are read from it. */
+  /** x + behind(run(before(x))), each norm where there is one; with norms placed after, behind(x + run(x)). */
+  #sublayer(ctx: Context, x: Tensor, { before, behind, run }: { before: Affine | null; behind: Affine | null; run: (states: Tensor) => Tensor }): Tensor {
+    const delta = run(before ? this.#normalize(ctx, x, before) : x);
+    if (behind === null) return residual(ctx, x, delta);
+    if (this.config.normPlacement !== 'after') return residual(ctx, x, this.#normalize(ctx, delta, behind));
+    const normalized = this.#normalize(ctx, residual(ctx, x, delta), behind);
+    if (ctx.tape !== null) return normalized;
+    this.backend.copy({ out: x, x: normalized }); // x outlives the layer's scratch memory
+    return x;
+  }
+
+  /** Self-attention of x (N, C). With a cache the new keys and values are written to it first and all are read from it. */
   #attention(ctx: Context, x: Tensor, where: { block: Block; batch: PlacedBatch; layer: number }): Tensor {
     const { heads, keyValueHeads, headSize } = this.config;
     const { block, batch, layer } = where;
@@ -281,8 +341,12 @@ export class Transformer implements Disposable {
     let q = this.#linear(ctx, x, block.q).reshape(n, heads, headSize);
     let k = this.#linear(ctx, x, block.k).reshape(n, keyValueHeads, headSize);
     let v = this.#linear(ctx, x, block.v).reshape(n, keyValueHeads, headSize);
-    if (this.#rotary) {
-      const { cos, sin } = this.#rotary;
+    if (block.queryNorm && block.keyNorm) {
+      q = this.#normalizeHeads(ctx, q, block.queryNorm);
+      k = this.#normalizeHeads(ctx, k, block.keyNorm);
+    }
+    if (block.rotary) {
+      const { cos, sin } = block.rotary;
       const angles = { positions: batch.positions, cos, sin };
       q = ops.rotary(ctx, q, angles);
       k = ops.rotary(ctx, k, angles);
@@ -295,7 +359,9 @@ export class Transformer implements Disposable {
       ({ k, v } = cached);
     }
     const { sequences, maxQueryLength } = batch;
-    const out = ops.attention(ctx, { q, k, v, sequences, maxQueryLength, causal: true, scale: 1 / Math.sqrt(headSize) });
+    const { bidirectional = false, attentionScale = 1 / Math.sqrt(headSize) } = this.config;
+    const reach = { causal: !bidirectional, ...(block.window !== null && { window: block.window }) };
+    const out = ops.attention(ctx, { q, k, v, sequences, maxQueryLength, ...reach, scale: attentionScale });
     return this.#linear(ctx, out.reshape(n, heads * headSize), block.o);
   }
 
@@ -317,6 +383,11 @@ export class Transformer implements Disposable {
     const { weight, bias } = norm;
     const args = { weight, epsilon: this.config.normEpsilon, ...(bias && { bias }) };
     return this.config.norm === 'layer' ? ops.layerNorm(ctx, x, args) : ops.rmsNorm(ctx, x, args);
+  }
+
+  /** The norm over each head of x (N, heads, D). */
+  #normalizeHeads(ctx: Context, x: Tensor, norm: Affine): Tensor {
+    return this.#normalize(ctx, x.reshape(x.dim(0) * x.dim(1), x.dim(2)), norm).reshape(...x.shape);
   }
 
   #checkAdapter(adapter: LoraAdapter): void {
@@ -346,16 +417,28 @@ function residual(ctx: Context, x: Tensor, delta: Tensor): Tensor {
   return x;
 }
 
-/** cos and sin of position · θ^(−2i/D), (contextLength, D/2), from angles in float64. */
-function rotaryTables(backend: Backend, config: TransformerConfig): { memory: Tensor; cos: Tensor; sin: Tensor } {
+/**
+ * tanh of x (N, C): attention over two keys, 1 and −1, whose values are 1 and −1, is (e^x − e^−x) / (e^x + e^−x). It costs more than an
+ * operation of its own would, and is used on one row a sequence.
+ */
+function tanh(ctx: Context, x: Tensor): Tensor {
+  const ends = ctx.arena.from(Float32Array.of(1, -1), [2, 1, 1]);
+  const sequences = ctx.arena.from(Int32Array.of(0, x.size, 0, 2), [1, 4]);
+  const q = x.reshape(x.size, 1, 1);
+  return ops.attention(ctx, { q, k: ends, v: ends, sequences, maxQueryLength: x.size, causal: false, scale: 1 }).reshape(...x.shape);
+}
+
+/** cos and sin of position · frequency, (contextLength, D/2), from angles in float64. */
+function rotaryTables(backend: Backend, config: TransformerConfig, theta: number, scaling?: RopeScaling): RotaryTables {
   const half = config.headSize / 2;
   const size = config.contextLength * half;
   const values = new Float32Array(2 * size);
+  const { frequencies, magnitude } = rotaryFrequencies(config.headSize, theta, scaling);
   for (let i = 0; i < half; i++) {
-    const frequency = config.ropeTheta ** ((-2 * i) / config.headSize);
+    const frequency = frequencies[i]!;
     for (let position = 0; position < config.contextLength; position++) {
-      values[position * half + i] = Math.cos(position * frequency);
-      values[size + position * half + i] = Math.sin(position * frequency);
+      values[position * half + i] = magnitude * Math.cos(position * frequency);
+      values[size + position * half + i] = magnitude * Math.sin(position * frequency);
     }
   }
   const memory = Tensor.from(backend, values, [2, config.contextLength, half]);
