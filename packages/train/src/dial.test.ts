@@ -1,6 +1,6 @@
 import { llamaConfig, parameterCount } from '@parley/model';
 import { expect, test } from 'vitest';
-import { amount, deriveShape, deriveStage } from './dial.ts';
+import { amount, deriveShape, deriveStage, muonOverhead } from './dial.ts';
 import { RecipeError } from './errors.ts';
 import { modelConfig, modelShape } from './plan.ts';
 import { parseRecipe, type RecipeStage } from './recipe.ts';
@@ -78,6 +78,14 @@ test('the learning rate falls with the width and grows with the root of the batc
   expect(rate('steps: 10, batch_tokens: 2048', 768)).toBeCloseTo(base / 2, 4);
   expect(rate('steps: 10, batch_tokens: 8192', 768)).toBeCloseTo(base, 4);
   expect(rate('kind: finetune, steps: 10, batch_tokens: 2048', 384)).toBeCloseTo(base / 6, 4);
+});
+
+test('Muon where its products add at most a third to a step, which the batch decides; a learning rate that is said was found for AdamW', () => {
+  const optimizer = (stage: string): string => deriveStage(stageOf(stage), facts(1e9)).stage.optimizer;
+  expect(muonOverhead(small, 2048)).toBeCloseTo(0.28, 2);
+  expect([optimizer('steps: 10, batch_tokens: 2048'), optimizer('steps: 10, batch_tokens: 1024')]).toEqual(['muon', 'adamw']);
+  expect(optimizer('steps: 10, batch_tokens: 2048, learning_rate: 0.001')).toBe('adamw');
+  expect(optimizer('kind: finetune, steps: 10, batch_tokens: 65536')).toBe('adamw');
 });
 
 test('a stage that says everything is left as it is, and nothing is derived', () => {

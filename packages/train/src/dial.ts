@@ -9,7 +9,7 @@
  * Steps 6 to 9 are rules fitted by others on models of a hundred million weights and more, with their constants set by runs of this
  * repository on small ones (docs/decisions.md). They are where to begin, not the optimum of anybody's data.
  */
-import { gpt2Config, llamaConfig, parameterCount, type TransformerConfig } from '@parley/model';
+import { gpt2Config, llamaConfig, parameterCount, parameterSpecs, type TransformerConfig } from '@parley/model';
 import { RecipeError } from './errors.ts';
 import { MOST_LAYERS, type Recipe, type RecipeStage } from './recipe.ts';
 
@@ -136,8 +136,11 @@ const FINETUNE_SHARE = 1 / 6;
 const WARMUP_SHARE = 0.05;
 /** 11. As of GPT-3 and Llama. */
 const WEIGHT_DECAY = 0.1;
-/** 8. What won in equal time (docs/decisions.md). */
-const PRETRAIN_OPTIMIZER = 'adamw';
+/**
+ * 8. Muon came as far as AdamW in half of the steps on small models here (docs/decisions.md), in two thirds on large ones (Liu et al.,
+ * 2025). Its products take a time that does not depend on the batch: it is chosen where they add at most a third to a step.
+ */
+const MOST_OVERHEAD = 1 / 3;
 
 /** A stage in which nothing is open. */
 export type CompleteStage = RecipeStage & {
@@ -174,7 +177,7 @@ export function deriveStage(stage: RecipeStage, facts: StageFacts): { stage: Com
   const batch = stage.batch_tokens ?? derive('batch_tokens', roundBatch(length.tokens, { context, micro: stage.micro_batch_tokens }),
     `0.58 · D^0.571 for D = ${amount(length.tokens)} tokens (Li et al., 2025), down to a power of two and at least two contexts`);
   const optimizer = stage.optimizer ?? (stage.learning_rate === undefined && stage.kind === 'pretrain' && stage.lora === undefined
-    ? derive('optimizer', PRETRAIN_OPTIMIZER, 'it came further in equal time on small models (docs/decisions.md)')
+    ? chooseOptimizer(muonOverhead(facts.model, batch), derive)
     : 'adamw');
   const { hiddenSize } = facts.model;
   const peak = Math.min(PEAK.highest, PEAK.rate * (PEAK.width / hiddenSize) * Math.sqrt(batch / PEAK.batch));
@@ -192,6 +195,24 @@ export function deriveStage(stage: RecipeStage, facts: StageFacts): { stage: Com
     stage: { ...stage, ...length.fields, batch_tokens: batch, optimizer, learning_rate: learningRate, warmup, weight_decay: weightDecay },
     derived,
   };
+}
+
+function chooseOptimizer(overhead: number, derive: (what: string, value: 'adamw' | 'muon', why: string) => 'adamw' | 'muon'): 'adamw' | 'muon' {
+  const share = `${Math.round(100 * overhead)} % to a step of this batch`;
+  return overhead <= MOST_OVERHEAD
+    ? derive('optimizer', 'muon', `it needs about half of AdamW's steps on small models (docs/decisions.md) and adds ${share}`)
+    : derive('optimizer', 'adamw', `muon's products would add ${share}: at more than a third it wins little`);
+}
+
+/** What Newton–Schulz (muon.ts) adds to a step: its share of the floating-point operations of the gradient. */
+export function muonOverhead(model: TransformerConfig, batchTokens: number): number {
+  let operations = 0;
+  for (const { name, kind, shape } of parameterSpecs(model)) {
+    if (kind !== 'matrix' || !name.startsWith('model.layers.')) continue;
+    const [short, long] = [Math.min(...shape), Math.max(...shape)];
+    operations += 5 * (4 * short ** 2 * long + 2 * short ** 3);
+  }
+  return operations / (6 * parameterCount(model) * batchTokens);
 }
 
 interface Length {
