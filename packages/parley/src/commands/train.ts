@@ -31,7 +31,7 @@ export function register(program: Command): void {
   const command = program
     .command('train')
     .description('train a model: by a recipe, or on your own texts and chats')
-    .argument('<recipe-or-texts>', 'a recipe (.yaml), or a file or folder of .txt, .md and .jsonl to train on')
+    .argument('<recipe-or-texts>', 'a recipe (.yaml), or a file or folder of .txt, .md, .html, .jsonl, .csv and .parquet to train on')
     .option('--resume', 'go on with a run that was stopped')
     .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'native', 'wasm', 'reference']).default('auto'))
     .option('--threads <n>', 'threads that compute (default: all cores)', threads)
