@@ -1,7 +1,8 @@
 /** Beam search with the model: the running beams of all prompts in one packed batch. Answers come when their search is over. */
+import { streamOf } from './answer.ts';
 import { type Beam, type BeamRow, BeamSearch, type FinishedBeam } from './beams.ts';
 import { Clock } from './clock.ts';
-import { type Job, streamOf } from './decode.ts';
+import type { Job } from './decode.ts';
 import { GenerateError } from './errors.ts';
 import type { GenerateEvent } from './events.ts';
 import { reportOn } from './log-probabilities.ts';

@@ -4,6 +4,7 @@ import type { Timings, Usage } from './events.ts';
 export class Clock {
   promptTokens = 0;
   completionTokens = 0;
+  cachedTokens = 0;
   #prefillMs = 0;
   #decodeMs = 0;
   #fed = 0;
@@ -32,7 +33,7 @@ export class Clock {
   }
 
   get usage(): Usage {
-    return { promptTokens: this.promptTokens, completionTokens: this.completionTokens };
+    return { promptTokens: this.promptTokens, completionTokens: this.completionTokens, cachedTokens: this.cachedTokens };
   }
 
   get timings(): Timings {

@@ -61,6 +61,8 @@ export interface Usage {
   readonly promptTokens: number;
   /** Of all sequences, end-of-text tokens included. */
   readonly completionTokens: number;
+  /** Of the prompts' tokens, those whose keys and values were there already, from an earlier request. */
+  readonly cachedTokens: number;
 }
 
 /** Times spent computing, not waiting for the reader of the events. */
@@ -136,6 +138,6 @@ export async function collect(events: AsyncIterable<GenerateEvent>): Promise<Gen
       ...(logProbabilities.length > 0 && { logProbabilities }),
     };
   });
-  const { usage = { promptTokens: 0, completionTokens: 0 }, timings = { prefillMs: 0, decodeMs: 0, tokensPerSecond: 0 } } = done ?? {};
+  const { usage = { promptTokens: 0, completionTokens: 0, cachedTokens: 0 }, timings = { prefillMs: 0, decodeMs: 0, tokensPerSecond: 0 } } = done ?? {};
   return { prompts, sequences, usage, timings };
 }

@@ -4,7 +4,7 @@ import type { Transformer } from '@parley/model';
 import { expect, test } from 'vitest';
 import { ContextOverflowError, GenerateError, GeneratorClosedError, OptionError } from './errors.ts';
 import type { GenerateEvent, TokenEvent } from './events.ts';
-import { streamOf } from './decode.ts';
+import { streamOf } from './answer.ts';
 import { LocalGenerator } from './generator.ts';
 import { type GenerateOptions, resolveOptions } from './options.ts';
 import { LogitsProcessors } from './processors.ts';

@@ -1,5 +1,7 @@
 export { type Beam, BeamSearch, type BeamSearchOptions, type FinishedBeam } from './beams.ts';
 export { ContextOverflowError, GenerateError, GeneratorClosedError, NoTokenError, OptionError } from './errors.ts';
+export type { ConstraintSpec } from './constraints/constraint.ts';
+export { ConstraintError } from './constraints/errors.ts';
 export {
   collect, type DoneEvent, type EndEvent, type FinishReason, type GeneratedSequence, type GenerateEvent, type GenerateResult, type PromptInfo,
   type StartEvent, type Timings, type TokenEvent, type Usage,

@@ -5,6 +5,7 @@
  */
 import type { RandomState } from '@parley/engine';
 import { nearestName } from '@parley/model';
+import type { ConstraintSpec } from './constraints/constraint.ts';
 import { OptionError } from './errors.ts';
 
 export interface GenerateOptions {
@@ -83,6 +84,20 @@ export interface GenerateOptions {
    */
   readonly conversationOverflow?: 'error' | 'drop-oldest' | undefined;
 
+  /**
+   * What the answer has to be: JSON, JSON of a schema, a text of a pattern, one of several texts. Enforced token by token, after all
+   * other changes to the logits. If the length ends before the text is whole, the finish reason is 'length' and the text is a part.
+   * Not with beam search; a grammar that cannot be enforced is a ConstraintError when the events are read.
+   */
+  readonly constraint?: ConstraintSpec | undefined;
+
+  /** Where requests wait for each other: among those of one `queueKey`, the higher goes first. Default 0. */
+  readonly priority?: number | undefined;
+  /** Where requests wait for each other: keys take turns, however many requests each has. Default: one key for all that name none. */
+  readonly queueKey?: string | undefined;
+  /** Take the beginning of the prompt from earlier requests where it is the same, and leave this one's to later ones. Default true. */
+  readonly prefixCache?: boolean | undefined;
+
   /** Leave special tokens out of the text. Default true. */
   readonly skipSpecialTokens?: boolean | undefined;
   /** Stops the computation; the loop then throws the signal's reason. */
@@ -118,6 +133,10 @@ export interface Settings {
   readonly contextOverflow: 'error' | 'stop' | 'slide';
   readonly keepTokens: number;
   readonly conversationOverflow: 'error' | 'drop-oldest';
+  readonly constraint: ConstraintSpec | null;
+  readonly priority: number;
+  readonly queueKey: string;
+  readonly prefixCache: boolean;
   readonly skipSpecialTokens: boolean;
 }
 
@@ -136,6 +155,19 @@ const isToken = (value: unknown): boolean => Number.isSafeInteger(value) && (val
 const tokens: Rule = (value) =>
   isToken(value) || (Array.isArray(value) && value.every(isToken)) ? null : 'a token id or a list of token ids';
 const stopText = (value: unknown): boolean => typeof value === 'string' && value !== '' && value.isWellFormed();
+
+/** The outer form only: what is inside is judged where it is compiled. */
+function isConstraint(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('type' in value)) return false;
+  const { type, schema, pattern, choices } = value as Readonly<Record<string, unknown>>;
+  switch (type) {
+    case 'json': return true;
+    case 'json_schema': return typeof schema === 'boolean' || (typeof schema === 'object' && schema !== null);
+    case 'regex': return typeof pattern === 'string';
+    case 'choice': return Array.isArray(choices) && choices.every((text) => typeof text === 'string');
+    default: return false;
+  }
+}
 
 const RULES: Readonly<Record<keyof GenerateOptions, Rule>> = {
   maxNewTokens: whole(1),
@@ -169,6 +201,10 @@ const RULES: Readonly<Record<keyof GenerateOptions, Rule>> = {
   contextOverflow: oneOf('error', 'stop', 'slide'),
   keepTokens: whole(0),
   conversationOverflow: oneOf('error', 'drop-oldest'),
+  constraint: (value) => (isConstraint(value) ? null : 'json, json_schema with a schema, regex with a pattern, or choice with choices'),
+  priority: (value) => (Number.isSafeInteger(value) ? null : 'a whole number'),
+  queueKey: (value) => (typeof value === 'string' ? null : 'a text'),
+  prefixCache: oneOf(true, false),
   skipSpecialTokens: oneOf(true, false),
   signal: (value) => (typeof value === 'object' && value !== null && 'aborted' in value ? null : 'an AbortSignal'),
 };
@@ -243,6 +279,7 @@ export function resolveOptions(options: GenerateOptions = {}, nameOf: OptionNami
     if (numReturnSequences > numBeams) {
       refuse('numReturnSequences', `${nameOf('numBeams')} is ${numBeams}, and a search returns at most as many as it keeps`);
     }
+    if (options.constraint !== undefined) refuse('constraint', `it is enforced on one text at a time: leave out ${nameOf('numBeams')}`);
     if (options.contextOverflow === 'slide') refuse('contextOverflow', 'beam search cannot slide: its beams share their beginning');
   }
   if (options.seed !== undefined && typeof options.seed !== 'number' && numReturnSequences > 1) {
@@ -279,6 +316,10 @@ export function resolveOptions(options: GenerateOptions = {}, nameOf: OptionNami
     contextOverflow: options.contextOverflow ?? 'error',
     keepTokens: options.keepTokens ?? 0,
     conversationOverflow: options.conversationOverflow ?? 'error',
+    constraint: options.constraint ?? null,
+    priority: options.priority ?? 0,
+    queueKey: options.queueKey ?? '',
+    prefixCache: options.prefixCache ?? true,
     skipSpecialTokens: options.skipSpecialTokens ?? true,
   };
 }

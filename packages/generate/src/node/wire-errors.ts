@@ -2,6 +2,7 @@
 import * as engine from '@parley/engine';
 import * as model from '@parley/model';
 import * as tokenizer from '@parley/tokenizer';
+import * as constraints from '../constraints/errors.ts';
 import * as generate from '../errors.ts';
 
 export interface WireError {
@@ -20,7 +21,7 @@ const isErrorClass = (value: unknown): value is ErrorClass =>
 
 /** The classes an error may have had over there. */
 const CLASSES: ReadonlyMap<string, ErrorClass> = new Map(
-  [engine, model, tokenizer, generate]
+  [engine, model, tokenizer, generate, constraints]
     .flatMap((module) => Object.values(module as Record<string, unknown>))
     .filter(isErrorClass)
     .map((each) => [each.name, each]),
