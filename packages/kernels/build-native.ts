@@ -21,8 +21,11 @@ const addon = join(output, 'native.node');
 const log = join(output, 'native.log');
 const verbose = process.argv.includes('--verbose');
 
-/** Compiled once; all other sources are compiled for every instruction set. */
-const COMMON = new Set(['addon.cc', 'memory.cc', 'pool.cc']);
+/** Compiled once, and compiled for every instruction set; the rest is included by these. The longest first. */
+const COMMON = ['addon.cc', 'memory.cc', 'pool.cc'];
+const KERNELS = ['small.cc', 'matmul.cc', 'attention.cc', 'attention-backward.cc', 'quantized-matmul.cc'];
+/** Compiled for one instruction set only. */
+const EXTRA: Readonly<Record<string, readonly string[]>> = { avx2: ['quantized-matmul-avxvnni.cc'] };
 const INSTRUCTION_SETS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   x64: {
     avx512: [
@@ -37,7 +40,9 @@ const FLAGS = [
   '-std=c++17', '-O3', '-fPIC', '-fvisibility=hidden', '-pthread',
   // Sums are rounded as they are written; errno and traps are nobody's.
   '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math',
-  '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-unused-function', '-Wno-psabi', '-Wno-maybe-uninitialized', '-Wno-uninitialized', '-Wno-ignored-attributes',
+  '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-unused-function', '-Wno-psabi', '-Wno-ignored-attributes',
+  // GCC 12 warns so of its own header.
+  '-Wno-maybe-uninitialized', '-Wno-uninitialized',
 ];
 /** One file's compilation takes seconds; what takes longer than this hangs. */
 const TIMEOUT_MS = 240_000;
@@ -70,20 +75,20 @@ async function build(): Promise<void> {
   const compiler = findCompiler();
   const native = join(root, 'native');
   const names = readdirSync(native).sort();
-  const headers = names.filter((name) => name.endsWith('.h')).map((name) => readFileSync(join(native, name), 'utf8'));
+  const texts = new Map(names.map((name) => [name, readFileSync(join(native, name), 'utf8')]));
   const nodeHeaders = (createRequire(import.meta.url)('node-api-headers') as { include_dir: string }).include_dir;
-  const common = [...compiler.command, compiler.version, ...FLAGS, nodeHeaders, readFileSync(import.meta.filename, 'utf8'), argumentsHeader(), ...headers];
-  const sources = names.filter((name) => name.endsWith('.cc'));
-  const units = sources.flatMap((name): Unit[] => {
-    const source = join(native, name);
-    const text = readFileSync(source, 'utf8');
-    const variants = COMMON.has(name) ? { common: [] } : sets;
-    return Object.entries(variants).map(([set, extra]) => {
-      const flags = [...FLAGS, ...extra, ...(COMMON.has(name) ? [`-DPARLEY_COMPILER="${compiler.version}"`] : [`-DPARLEY_ISA=${set}`])];
-      const hash = createHash('sha256').update(JSON.stringify([common, flags, text])).digest('hex').slice(0, 16);
-      return { source, flags, object: join(objects, `${name.replace('.cc', '')}-${set}-${hash}.o`) };
-    });
-  });
+  const common = [...compiler.command, compiler.version, nodeHeaders, readFileSync(import.meta.filename, 'utf8'), argumentsHeader()];
+  const unit = (name: string, set: string, extra: readonly string[]): Unit => {
+    const flags = [...FLAGS, ...extra];
+    const inputs = [...inputsOf(name, texts)].sort().map((input) => texts.get(input));
+    const hash = createHash('sha256').update(JSON.stringify([common, flags, inputs])).digest('hex').slice(0, 16);
+    return { source: join(native, name), flags, object: join(objects, `${name.replace('.cc', '')}-${set}-${hash}.o`) };
+  };
+  const units = [
+    ...Object.entries(sets).flatMap(([set, extra]) =>
+      [...KERNELS, ...(EXTRA[set] ?? [])].map((name) => unit(name, set, [...extra, `-DPARLEY_ISA=${set}`]))),
+    ...COMMON.map((name) => unit(name, 'common', [`-DPARLEY_COMPILER="${compiler.version}"`])),
+  ];
   const fingerprint = createHash('sha256').update(JSON.stringify(units.map(({ object }) => object))).digest('hex');
   const stamp = join(objects, 'inputs.sha256');
   if (existsSync(addon) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint) return;
@@ -93,10 +98,15 @@ async function build(): Promise<void> {
   replaceFile(join(objects, 'arguments.h'), argumentsHeader());
   const waiting = units.filter(({ object }) => !existsSync(object));
   const compileWaiting = async (): Promise<void> => {
-    for (let unit = waiting.shift(); unit !== undefined; unit = waiting.shift()) {
-      const temporary = `${unit.object}.${process.pid}`;
-      await run(compiler.command, [...unit.flags, '-I', objects, '-I', nodeHeaders, '-c', unit.source, '-o', temporary]);
-      renameSync(temporary, unit.object);
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const temporary = `${next.object}.${process.pid}`;
+      try {
+        await run(compiler.command, [...next.flags, '-I', objects, '-I', nodeHeaders, '-c', next.source, '-o', temporary]);
+      } catch (error) {
+        waiting.length = 0;
+        throw error;
+      }
+      renameSync(temporary, next.object);
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, compileWaiting));
@@ -109,6 +119,15 @@ async function build(): Promise<void> {
   const kept = new Set(units.map(({ object }) => object));
   for (const name of readdirSync(objects)) if (name.endsWith('.o') && !kept.has(join(objects, name))) rmSync(join(objects, name), { force: true });
   console.log(`native kernels: built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+/** A source and what it includes of its folder. */
+function inputsOf(name: string, texts: ReadonlyMap<string, string>, found = new Set<string>()): Set<string> {
+  const text = texts.get(name);
+  if (text === undefined || found.has(name)) return found;
+  found.add(name);
+  for (const [, included = ''] of text.matchAll(/^#include "(.+)"$/gm)) inputsOf(included, texts, found);
+  return found;
 }
 
 function findCompiler(): { command: string[]; version: string } {

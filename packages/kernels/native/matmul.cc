@@ -152,6 +152,18 @@ struct Target {
   const float* bias;
 };
 
+/** What `multiplyBlock` does with its sums, where not all columns of the block exist. */
+__attribute__((noinline)) void storeEdge(int64_t rows, int64_t width, const float* sums, const Target& target) {
+  for (int64_t r = 0; r < rows; r++) {
+    float* const out = target.out + r * target.stride;
+    forLanes(target.columns, [&](int64_t i, auto part) ALWAYS {
+      const Float sum = load(sums + r * width + i, part);
+      if (target.add) store(out + i, load(out + i, part) + sum, part);
+      else store(out + i, target.bias != nullptr ? sum + load(target.bias + i, part) : sum, part);
+    });
+  }
+}
+
 /** a [depth][R] · b [depth][COLUMNS], of which V vectors. */
 template <int64_t R, int64_t V>
 void multiplyBlock(int64_t depth, const float* a, const float* b, const Target& target) {
@@ -174,20 +186,24 @@ void multiplyBlock(int64_t depth, const float* a, const float* b, const Target& 
     a += R;
     b += COLUMNS;
   }
+  if (target.columns != V * LANES) {
+    float edge[R * V * LANES];
+#pragma GCC unroll 16
+    for (int64_t r = 0; r < R; r++) {
+#pragma GCC unroll 4
+      for (int64_t j = 0; j < V; j++) store(edge + (r * V + j) * LANES, sums[r][j]);
+    }
+    storeEdge(R, V * LANES, edge, target);
+    return;
+  }
   float* out = target.out;
 #pragma GCC unroll 16
   for (int64_t r = 0; r < R; r++, out += target.stride) {
 #pragma GCC unroll 4
     for (int64_t j = 0; j < V; j++) {
-      const int64_t count = target.columns - j * LANES;
       float* const to = out + j * LANES;
-      if (count >= LANES) {
-        if (target.add) store(to, load(to) + sums[r][j]);
-        else store(to, target.bias != nullptr ? sums[r][j] + load(target.bias + j * LANES) : sums[r][j]);
-      } else if (count > 0) {
-        if (target.add) store(to, load(to, count) + sums[r][j], count);
-        else store(to, target.bias != nullptr ? sums[r][j] + load(target.bias + j * LANES, count) : sums[r][j], count);
-      }
+      if (target.add) store(to, load(to) + sums[r][j]);
+      else store(to, target.bias != nullptr ? sums[r][j] + load(target.bias + j * LANES) : sums[r][j]);
     }
   }
 }

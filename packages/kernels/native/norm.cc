@@ -10,7 +10,7 @@ namespace PARLEY_ISA {
 namespace {
 
 /** Columns to a chunk of the weights' gradient. */
-constexpr int64_t SLICE = 64;
+constexpr int64_t WEIGHTS_SLICE = 64;
 
 /** Σ of `term(i, part)` over a row. Four accumulators hide the addition's latency. */
 template <class Term>
@@ -89,9 +89,9 @@ static void weightGradients(const NormalizeBackwardArguments& args, Pool& pool) 
   float *const dWeight = args.dWeight, *const dBias = args.dBias;
   const float *const dOut = args.dOut, *const x = args.x, *const means = args.mean, *const rstds = args.rstd;
   const int64_t rows = args.rows, columns = args.columns;
-  constexpr int64_t VECTORS = SLICE / LANES;
-  parallelFor(pool, ceilDiv(columns, SLICE), [&](uint32_t chunk, char*) {
-    const int64_t first = chunk * SLICE, width = least(SLICE, columns - first);
+  constexpr int64_t VECTORS = WEIGHTS_SLICE / LANES;
+  parallelFor(pool, ceilDiv(columns, WEIGHTS_SLICE), [&](uint32_t chunk, char*) {
+    const int64_t first = chunk * WEIGHTS_SLICE, width = least(WEIGHTS_SLICE, columns - first);
     Float weights[VECTORS], biases[VECTORS];
     for (int64_t j = 0; j < VECTORS; j++) weights[j] = biases[j] = splat(0);
     for (int64_t n = 0; n < rows; n++) {
@@ -102,7 +102,7 @@ static void weightGradients(const NormalizeBackwardArguments& args, Pool& pool) 
         weights[j] = fma(f, (load(row + j * LANES, part) - center) * factor, weights[j]);
         biases[j] += f;
       };
-      if (width == SLICE) {
+      if (width == WEIGHTS_SLICE) {
 #pragma GCC unroll 16
         for (int64_t j = 0; j < VECTORS; j++) step(j, Whole{});
       } else {
