@@ -23,6 +23,10 @@ constexpr int64_t ROWS = 48;
 /** Computing probabilities twice, 7 products for 5, is worth it when it keeps threads from idling more than that. */
 constexpr double SPLIT_COST = 1.4;
 
+static_assert(
+    sizeof(float) * (2 * ROWS + 2 * ROWS * KEYS + (5 * KEYS + 2 * ROWS + BLOCK_ROWS) * LARGEST_HEAD) <= SCRATCH_BYTES,
+    "the largest tile fits the scratch memory");
+
 struct Work {
   float* dQ;
   float* dK;
@@ -97,8 +101,8 @@ void differentiatePair(const Work& work, int64_t chunk, char* scratch) {
 
   const int64_t wide = roundUp(size, LANES);
   float* const sums = reinterpret_cast<float*>(scratch);  // logSumExp of a tile's rows
-  float* const deltas = sums + roundUp(ROWS, LANES);
-  float* const p = deltas + roundUp(ROWS, LANES);         // (ROWS, KEYS)
+  float* const deltas = sums + ROWS;
+  float* const p = deltas + ROWS;         // (ROWS, KEYS)
   float* const dS = p + ROWS * KEYS;                      // (ROWS, KEYS), first as dP
   float* const keys = dS + ROWS * KEYS;                   // (KEYS, D in vectors)
   float* const queries = keys + KEYS * wide;              // (ROWS, D in vectors), times scale

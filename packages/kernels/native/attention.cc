@@ -22,6 +22,10 @@ constexpr int64_t KEYS = 64;
 /** Most rows that share what a chunk packs of the keys: a multiple of BLOCK_ROWS. */
 constexpr int64_t LARGEST_TILE = 48;
 
+static_assert(
+    sizeof(float) * (BLOCK_ROWS * KEYS + 2 * LARGEST_TILE + (2 * LARGEST_TILE + 2 * KEYS) * LARGEST_HEAD) <= SCRATCH_BYTES,
+    "the largest tile fits the scratch memory");
+
 namespace {
 
 struct Work {

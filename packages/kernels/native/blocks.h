@@ -9,6 +9,9 @@
 namespace parley {
 namespace PARLEY_ISA {
 
+/** The largest size of a head: what attention and its gradients keep of a tile fits a thread's scratch memory. */
+constexpr int64_t LARGEST_HEAD = 1024;
+
 /** Rows of a block, and vectors: with what feeds them they fill the machine's 32 or 16 registers. */
 constexpr int BLOCK_ROWS = 6;
 constexpr int BLOCK_VECTORS = LANES == 16 ? 4 : 2;
@@ -85,61 +88,6 @@ static void multiplyRows(
 #endif
 }
 
-/** Turns a square: on return, vector i holds what was in lane i of all. */
-INLINE void transpose(Float x[LANES]) {
-#if defined(__AVX512F__)
-  __m512 t[16], u[16];
-#pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_ps((__m512)x[i], (__m512)x[i + 1]);
-    t[i + 1] = _mm512_unpackhi_ps((__m512)x[i], (__m512)x[i + 1]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {
-    u[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
-    u[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
-    u[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-    u[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-  }
-  // u[4g + c] has, in its four quarters q, columns 4q + c of rows 4g…4g + 3.
-#pragma GCC unroll 4
-  for (int c = 0; c < 4; c++) {
-    const __m512 a = _mm512_shuffle_f32x4(u[c], u[c + 4], 0x88), b = _mm512_shuffle_f32x4(u[c + 8], u[c + 12], 0x88);
-    const __m512 d = _mm512_shuffle_f32x4(u[c], u[c + 4], 0xdd), e = _mm512_shuffle_f32x4(u[c + 8], u[c + 12], 0xdd);
-    x[c] = (Float)_mm512_shuffle_f32x4(a, b, 0x88);
-    x[c + 8] = (Float)_mm512_shuffle_f32x4(a, b, 0xdd);
-    x[c + 4] = (Float)_mm512_shuffle_f32x4(d, e, 0x88);
-    x[c + 12] = (Float)_mm512_shuffle_f32x4(d, e, 0xdd);
-  }
-#elif defined(__AVX2__)
-  __m256 t[8], u[8];
-#pragma GCC unroll 4
-  for (int i = 0; i < 8; i += 2) {
-    t[i] = _mm256_unpacklo_ps((__m256)x[i], (__m256)x[i + 1]);
-    t[i + 1] = _mm256_unpackhi_ps((__m256)x[i], (__m256)x[i + 1]);
-  }
-#pragma GCC unroll 2
-  for (int i = 0; i < 8; i += 4) {
-    u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-    u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-    u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-    u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-  }
-#pragma GCC unroll 4
-  for (int c = 0; c < 4; c++) {
-    x[c] = (Float)_mm256_permute2f128_ps(u[c], u[c + 4], 0x20);
-    x[c + 4] = (Float)_mm256_permute2f128_ps(u[c], u[c + 4], 0x31);
-  }
-#else
-  const Float a = __builtin_shuffle(x[0], x[1], (Int){0, 4, 1, 5}), b = __builtin_shuffle(x[2], x[3], (Int){0, 4, 1, 5});
-  const Float c = __builtin_shuffle(x[0], x[1], (Int){2, 6, 3, 7}), d = __builtin_shuffle(x[2], x[3], (Int){2, 6, 3, 7});
-  x[0] = __builtin_shuffle(a, b, (Int){0, 1, 4, 5});
-  x[1] = __builtin_shuffle(a, b, (Int){2, 3, 6, 7});
-  x[2] = __builtin_shuffle(c, d, (Int){0, 1, 4, 5});
-  x[3] = __builtin_shuffle(c, d, (Int){2, 3, 6, 7});
-#endif
-}
-
 /**
  * Panels (length, BLOCK_COLUMNS), one after the other, from x (columns, length) transposed. Columns past `columns` are zero up to
  * the end of their vector and undefined beyond. `stride` between rows of x.
@@ -158,7 +106,7 @@ static void packColumns(const float* x, int64_t stride, int64_t length, int64_t 
       } else {
         for (int i = 0; i < LANES; i++) square[i] = i < present ? load(rows + i * stride + k, count) : splat(0);
       }
-      transpose(square);
+      transposeLanes(square);
 #pragma GCC unroll 16
       for (int i = 0; i < LANES; i++) {
         if (i < count) store(out + (k + i) * BLOCK_COLUMNS, square[i]);

@@ -1,9 +1,8 @@
 /** The kernels' elementary functions against the runtime's in double precision, each through an operation that shows it bare. */
 import { afterAll, describe, expect, test } from 'vitest';
-import { type BackendOptions, createBackend } from '../node/create-backend.ts';
-import { nativeKernels } from '../node/native.ts';
+import { createBackend } from '../node/create-backend.ts';
+import { backendVariants } from '../node/variants.ts';
 import { Tensor } from '../tensor.ts';
-import type { InstructionSet } from './native/runtime.ts';
 
 /** Φ(x) = erfc(−x/√2)/2, by the series around 0 and by the continued fraction (Abramowitz & Stegun 26.2.11 and 26.2.14). */
 function normalCdf(x: number): number {
@@ -30,13 +29,7 @@ function worst(got: Float32Array, xs: Float32Array, wanted: (x: number) => numbe
 const range = (from: number, to: number, count = 40_001): Float32Array =>
   Float32Array.from({ length: count }, (_, i) => from + ((to - from) * i) / (count - 1));
 
-const sets = (nativeKernels().addon?.instructionSets ?? []) as readonly InstructionSet[];
-const VARIANTS: Readonly<Record<string, BackendOptions>> = {
-  'wasm, relaxed SIMD': { backend: 'wasm', simd: 'relaxed' }, 'wasm, plain SIMD': { backend: 'wasm', simd: 'plain' },
-  ...Object.fromEntries(sets.map((instructionSet) => [`native, ${instructionSet}`, { backend: 'native', instructionSet }])),
-};
-
-for (const [name, options] of Object.entries(VARIANTS)) {
+for (const [name, options] of Object.entries(backendVariants())) {
   describe(`math of ${name}`, async () => {
     const backend = await createBackend({ ...options, threads: 1 });
     afterAll(() => backend[Symbol.asyncDispose]());

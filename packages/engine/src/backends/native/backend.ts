@@ -4,7 +4,7 @@
  */
 import { nativeOperations as operations } from '@parley/kernels';
 import type { Activation, Backend, MemoryStats } from '../../backend.ts';
-import { ShapeError } from '../../errors.ts';
+import { EngineError, ShapeError } from '../../errors.ts';
 import type { DType, Shape, Tensor } from '../../tensor.ts';
 import type { Args } from '../arguments.ts';
 import { addressOf, addressOrZero, type NativeRuntime, type NativeStorage } from './runtime.ts';
@@ -12,6 +12,13 @@ import { addressOf, addressOrZero, type NativeRuntime, type NativeStorage } from
 type Optional<Name extends string> = { readonly [Key in Name]: Tensor | undefined };
 
 const ACTIVATIONS = { gelu: 0, gelu_tanh: 1, silu: 2 } as const satisfies Record<Activation, number>;
+
+/** Of larger heads the tiles would not fit the threads' scratch memory: LARGEST_HEAD in blocks.h. */
+const LARGEST_HEAD = 1024;
+
+function checkHeadSize(size: number): void {
+  if (size > LARGEST_HEAD) throw new EngineError(`heads of size ${size} are over the native backend's ${LARGEST_HEAD}: use more, smaller heads`);
+}
 
 function bitsOf({ dtype }: Tensor): number {
   return dtype === 'q4' ? 4 : 8;
@@ -218,6 +225,7 @@ export class NativeBackend implements Backend {
 
   attention({ out, logSumExp, q, k, v, sequences, maxQueryLength, causal, scale }: Args<'attention'>): void {
     const { args } = this.#runtime;
+    checkHeadSize(q.dim(2));
     args[0] = addressOf(out);
     args[1] = addressOrZero(logSumExp);
     args[2] = addressOf(q);
@@ -238,6 +246,7 @@ export class NativeBackend implements Backend {
 
   attentionBackward(of: Args<'attentionBackward'>): void {
     const { args } = this.#runtime;
+    checkHeadSize(of.q.dim(2));
     args[0] = addressOrZero(of.dQ);
     args[1] = addressOrZero(of.dK);
     args[2] = addressOrZero(of.dV);

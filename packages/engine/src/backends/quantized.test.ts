@@ -1,12 +1,12 @@
 /** What the conformance suite leaves out: every size of tile, slabs of tokens, odd numbers, and processors other than this one. */
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { nodePlatform } from '../../node/platform.ts';
-import { Random } from '../../random.ts';
-import { Tensor } from '../../tensor.ts';
-import { ReferenceBackend } from '../reference/reference.ts';
-import type { Backend } from '../../backend.ts';
-import { createWasmBackend } from './create.ts';
+import type { Backend } from '../backend.ts';
+import { createBackend } from '../node/create-backend.ts';
+import { backendVariants } from '../node/variants.ts';
+import { Random } from '../random.ts';
+import { Tensor } from '../tensor.ts';
+import { ReferenceBackend } from './reference/reference.ts';
 
 const DTYPES = ['q4', 'q8'] as const;
 type Quantized = (typeof DTYPES)[number];
@@ -51,19 +51,16 @@ function deviation(actual: Float32Array, expected: Float32Array): number {
 }
 
 const reference = new ReferenceBackend();
-let plain: Backend;
-let relaxed: Backend;
-beforeAll(async () => {
-  plain = await createWasmBackend(nodePlatform, { threads: 2, simd: 'plain' });
-  relaxed = await createWasmBackend(nodePlatform, { threads: 2, simd: 'relaxed' });
-});
-afterAll(async () => {
-  await plain[Symbol.asyncDispose]();
-  await relaxed[Symbol.asyncDispose]();
-});
-const builds: [string, () => Backend][] = [['plain', () => plain], ['relaxed', () => relaxed]];
+const variants = backendVariants();
 
-describe.each(builds)('%s', (_, backend) => {
+describe.each(Object.keys(variants))('%s', (name) => {
+  let made: Backend;
+  beforeAll(async () => {
+    made = await createBackend({ ...variants[name], threads: 2 });
+  });
+  afterAll(() => made[Symbol.asyncDispose]());
+  const backend = (): Backend => made;
+
   test.each(DTYPES)('%s: in batches of 1 to 19 a token has the same bits as alone, over 37 rows and over 70', async (dtype) => {
     const columns = 96;
     for (const R of [37, 70]) {
@@ -164,10 +161,19 @@ describe.each(builds)('%s', (_, backend) => {
   });
 });
 
+test.skipIf(!('native, avxvnni' in variants))('native: AVX2 gives the same bits with and without VNNI', async () => {
+  await using plain = await createBackend(variants['native, avx2']);
+  await using vnni = await createBackend(variants['native, avxvnni']);
+  for (const dtype of DTYPES) {
+    const product: Product = { dtype, a: draw(11 * 160, 20), w: draw(53 * 160, 21), columns: 160 };
+    expect([...await multiply(vnni, product)]).toEqual([...await multiply(plain, product)]);
+  }
+});
+
 /** Of 3 tokens of 96 numbers with 37 rows, in q4 and q8, on this process's processor. */
 const PRODUCTS_HERE = `
-  const { createBackend } = await import(${JSON.stringify(new URL('../../node/index.ts', import.meta.url).href)});
-  const { Tensor } = await import(${JSON.stringify(new URL('../../tensor.ts', import.meta.url).href)});
+  const { createBackend } = await import(${JSON.stringify(new URL('../node/index.ts', import.meta.url).href)});
+  const { Tensor } = await import(${JSON.stringify(new URL('../tensor.ts', import.meta.url).href)});
   const backend = await createBackend({ backend: 'wasm', threads: 1, simd: 'relaxed' });
   const wave = (length, step) => Float32Array.from({ length }, (_, i) => Math.sin(i * step) * (i % 7));
   const bits = [];
@@ -184,7 +190,7 @@ const PRODUCTS_HERE = `
   await backend[Symbol.asyncDispose]();
 `;
 
-test.runIf(process.arch === 'x64')('x86 without VNNI, whose dot product saturates, gives the same bits', () => {
+test.runIf(process.arch === 'x64')('wasm: x86 without VNNI, whose dot product saturates, gives the same bits', () => {
   const bitsWith = (...flags: string[]): unknown =>
     JSON.parse(execFileSync(process.execPath, [...flags, '--input-type=module', '--eval', PRODUCTS_HERE], { encoding: 'utf8' }));
   expect(bitsWith('--no-enable-avx-vnni', '--no-enable-avx-vnni-int8')).toEqual(bitsWith());
