@@ -102,17 +102,18 @@ export interface Backend extends AsyncDisposable {
    * out (N, H, D) = softmax(q·kᵀ·scale) · v for several sequences at once. q (N, H, D); k, v (R, K, D), which are this
    * batch's own rows or a KV cache's. Query head h reads key head floor(h / (H/K)).
    * sequences i32 (S, 4): queryStart, queryLength, keyStart, keyLength, in rows. The i-th query of a sequence stands at key
-   * index keyLength − queryLength + i; causal: it sees keys up to that index, otherwise all keyLength of them.
+   * index keyLength − queryLength + i; causal: it sees keys up to that index, otherwise all keyLength of them; with `window`, which
+   * is with causal only and from 1 on, no more than the last `window` of these (Beltagy et al., 2020).
    * maxQueryLength: the largest queryLength in `sequences`. logSumExp (N, H): of the scaled scores, kept for backward.
    */
   attention(args: {
     out: Tensor; logSumExp?: Tensor; q: Tensor; k: Tensor; v: Tensor;
-    sequences: Tensor; maxQueryLength: number; causal: boolean; scale: number;
+    sequences: Tensor; maxQueryLength: number; causal: boolean; window?: number; scale: number;
   }): void;
   /** Gradients of `attention`. Each row of k and v belongs to at most one sequence here. */
   attentionBackward(args: {
     dQ?: Tensor; dK?: Tensor; dV?: Tensor; dOut: Tensor; out: Tensor; logSumExp: Tensor; q: Tensor; k: Tensor; v: Tensor;
-    sequences: Tensor; maxQueryLength: number; causal: boolean; scale: number;
+    sequences: Tensor; maxQueryLength: number; causal: boolean; window?: number; scale: number;
   }): void;
 
   // ---- elementwise --------------------------------------------------------------------------------------------

@@ -175,6 +175,8 @@ export interface AttentionArgs {
   /** The largest queryLength in `sequences`. */
   readonly maxQueryLength: number;
   readonly causal: boolean;
+  /** With causal: how many keys a query sees at most, itself the last. Default: all. */
+  readonly window?: number;
   /** Usually 1/√D. */
   readonly scale: number;
 }
@@ -188,6 +190,9 @@ export function attention(ctx: Context, args: AttentionArgs): Tensor {
   expectShape('v', v, k.shape);
   expectShape('sequences', sequences, [null, 4], ['i32']);
   if (h % k.dim(1) !== 0) throw new ShapeError(`${h} query heads do not divide over ${k.dim(1)} key heads: make one a multiple of the other`);
+  if (args.window !== undefined && !(args.causal && Number.isSafeInteger(args.window) && args.window >= 1)) {
+    throw new ShapeError(`a window of ${args.window} keys${args.causal ? '' : ' without causal'}: it is a whole number from 1, and looks back only`);
+  }
   const backend = backendOf(ctx);
   const out = output(ctx, [n, h, d], [q, k, v]);
   const logSumExp = out.requiresGrad ? ctx.arena.tensor([n, h]) : undefined;

@@ -11,7 +11,7 @@
  * A chunk is (sequence, key head). Where these are too few for the threads, the host launches twice instead: for dK and dV
  * cut by blocks of keys, then for dQ cut by tiles of rows, which computes P and dP twice: 7 products for 5, and the same bits.
  */
-import { align, copyRow, expToOne, rowOf, scaleRow } from './attention';
+import { align, copyRow, expToOne, hiddenKeys, rowOf, scaleRow } from './attention';
 import { block, MR, NR, packColumns, PANEL_ROW } from './block';
 import { madd, sumLanes } from './simd';
 
@@ -45,6 +45,8 @@ export function attentionBackward(args: usize, chunk: u32, scratch: usize): void
   /** Chunks among which a sequence and key head's blocks of keys, or tiles of rows, are dealt: one of the two is 1. */
   const keyParts = load<usize>(args, 60);
   const rowParts = load<usize>(args, 64);
+  /** Most keys that a row sees, the last ones; 0: all. */
+  const window = load<usize>(args, 68);
 
   const parts = keyParts * rowParts;
   const part = <usize>chunk % parts;
@@ -100,6 +102,8 @@ export function attentionBackward(args: usize, chunk: u32, scratch: usize): void
     for (let tile = rowPart; tile * TILE < rowCount; tile += rowParts) {
       const first = tile * TILE;
       if (first + TILE <= firstSeeing) continue;
+      // From here on the window is past this block.
+      if (hiddenKeys(past + first / group + 1, window) >= j + width) break;
       const count = min(TILE, rowCount - first);
       for (let r: usize = 0; r < count; r++) {
         const row = rowOf(first + r, group, queryStart, heads, keyHead);
@@ -124,11 +128,18 @@ export function attentionBackward(args: usize, chunk: u32, scratch: usize): void
         }
         for (let i: usize = 0; i < rows; i++) {
           let visible = width;
+          let hidden: usize = 0;
           if (causal) {
             const end = past + (first + r + i) / group + 1;
             visible = end <= j ? 0 : min(width, end - j);
+            const unseen = hiddenKeys(end, window);
+            hidden = unseen > j ? min(unseen - j, visible) : 0;
           }
           differentiate(x + i * SCORE_ROW, y + i * SCORE_ROW, visible, load<f32>(sums + (r + i) * 4), load<f32>(deltas + (r + i) * 4));
+          for (let n: usize = 0; n < hidden * 4; n += 4) {
+            store<f32>(x + i * SCORE_ROW + n, 0);
+            store<f32>(y + i * SCORE_ROW + n, 0);
+          }
         }
         if (dQ != 0 && reach != 0) {
           for (let d: usize = 0; d < wide; d += PANEL_ROW) {

@@ -36,6 +36,8 @@ export function attention(args: usize, chunk: u32, scratch: usize): void {
   /** Rows to a tile, and tiles of the longest sequence. */
   const tileRows = load<usize>(args, 48);
   const tiles = load<usize>(args, 52);
+  /** Most keys that a row sees, the last ones; 0: all. */
+  const window = load<usize>(args, 56);
 
   // The last tiles first: where attention is causal they see the most keys.
   const pair = <usize>chunk % (sequenceCount * keyHeads);
@@ -76,7 +78,8 @@ export function attention(args: usize, chunk: u32, scratch: usize): void {
   const few = count <= THIN_ROWS;
   const keyStride = keyHeads * rowBytes;
   const seen = causal ? past + (firstRow + count - 1) / group + 1 : keyLength;
-  for (let j: usize = 0; j < seen; j += KEYS) {
+  const unseen = hiddenKeys(past + firstRow / group + 1, window); // by the first row, and so by all
+  for (let j: usize = unseen / KEYS * KEYS; j < seen; j += KEYS) {
     const width = min(KEYS, seen - j);
     const keyRow = ((keyStart + j) * keyHeads + keyHead) * rowBytes;
     for (let n: usize = 0; n < width; n += NR) {
@@ -117,6 +120,11 @@ export function attention(args: usize, chunk: u32, scratch: usize): void {
         if (causal) {
           const end = past + (firstRow + r + i) / group + 1;
           visible = end <= j ? 0 : min(reach, end - j);
+          const first = hiddenKeys(end, window);
+          if (first > j) {
+            if (first - j >= visible) visible = 0;
+            else for (let n: usize = 0; n < first - j; n++) store<f32>(scores + i * SCORE_ROW + n * 4, -Infinity);
+          }
         }
         const at = (r + i) * 4;
         updateSoftmax(scores + i * SCORE_ROW, visible, reach, largest + at, totals + at, sums + (r + i) * outRow, outRow);
@@ -142,6 +150,12 @@ export function attention(args: usize, chunk: u32, scratch: usize): void {
     copyRow(out + row * rowBytes, x, size);
     if (logSumExp != 0) store<f32>(logSumExp + row * 4, load<f32>(largest + r * 4) + log(total));
   }
+}
+
+/** Keys before the window of a row that sees none from `end` on. */
+@inline
+export function hiddenKeys(end: usize, window: usize): usize {
+  return window != 0 && end > window ? end - window : 0;
 }
 
 @inline

@@ -40,6 +40,7 @@ struct Work {
   const int32_t* sequences;
   int64_t heads, keyHeads, size, group;
   bool causal;
+  int64_t window;
   float scale;
   /** Chunks among which a sequence and key head's blocks of keys, or tiles of rows, are dealt: one of the two is 1. */
   int64_t keyParts, rowParts;
@@ -96,6 +97,8 @@ void differentiatePair(const Work& work, int64_t chunk, char* scratch) {
   const auto visibleTo = [&](int64_t row) { return work.causal ? past + row / group + 1 : span.keyLength; };
   /** Where a row is in q, out and dOut as (N·H, D). */
   const auto rowOf = [&](int64_t row) { return (span.queryStart + row / group) * work.heads + keyHead * group + row % group; };
+  /** How many of these are before its window. */
+  const auto hiddenTo = [&](int64_t row) { return work.window == 0 ? 0 : most(0, visibleTo(row) - work.window); };
   /** The first row that sees a key. */
   const auto firstSeeing = [&](int64_t key) { return work.causal && key > past ? (key - past) * group : 0; };
 
@@ -130,6 +133,7 @@ void differentiatePair(const Work& work, int64_t chunk, char* scratch) {
     for (int64_t tile = rowPart; tile * ROWS < rowCount; tile += work.rowParts) {
       const int64_t first = tile * ROWS;
       if (first + ROWS <= firstSeeing(j)) continue;
+      if (hiddenTo(first) >= j + width) break;  // from here on the window is past this block
       const int64_t count = least(ROWS, rowCount - first);
       for (int64_t r = 0; r < count; r++) {
         const int64_t row = rowOf(first + r);
@@ -151,6 +155,8 @@ void differentiatePair(const Work& work, int64_t chunk, char* scratch) {
         for (int64_t i = 0; i < rows; i++) {
           const int64_t visible = most(0, least(width, visibleTo(first + r + i) - j));
           differentiate(x + i * KEYS, y + i * KEYS, visible, sums[r + i], deltas[r + i]);
+          const int64_t hidden = least(hiddenTo(first + r + i) - j, visible);
+          for (int64_t n = 0; n < hidden; n++) x[i * KEYS + n] = y[i * KEYS + n] = 0;
         }
         if (work.dQ != nullptr && reach != 0) {
           multiplyRows<false>(rows, {y, KEYS, 1}, keys, wide, BLOCK_COLUMNS, wide / LANES, reach, dQueries, wide);
@@ -188,7 +194,7 @@ void launch(const Work& work, int64_t pairs, Pool& pool) {
 void attentionBackward(const AttentionBackwardArguments& args, Pool& pool) {
   if (args.maxQueryLength == 0) return;
   Work work = {args.dQ, args.dK, args.dV, args.dOut, args.out, args.logSumExp, args.q, args.k, args.v, args.sequences,
-               args.heads, args.keyHeads, args.headSize, 0, args.causal != 0, args.scale, 1, 1};
+               args.heads, args.keyHeads, args.headSize, 0, args.causal != 0, args.window, args.scale, 1, 1};
   work.group = work.heads / work.keyHeads;
   const int64_t pairs = args.sequenceCount * work.keyHeads;
   const int64_t threads = pool.threads();

@@ -37,6 +37,7 @@ struct Work {
   const int32_t* sequences;
   int64_t sequenceCount, heads, keyHeads, size, group;
   bool causal;
+  int64_t window;
   float scale;
   int64_t tileRows, tiles;
 };
@@ -89,6 +90,8 @@ void attendTile(const Work& work, int64_t chunk, char* scratch) {
   const int64_t past = span.keyLength - span.queryLength;
   /** How many keys, from the sequence's first, a row of the tile sees. */
   const auto visibleTo = [&](int64_t r) { return work.causal ? past + (firstRow + r) / group + 1 : span.keyLength; };
+  /** How many of these are before its window. */
+  const auto hiddenTo = [&](int64_t r) { return work.window == 0 ? 0 : most(0, visibleTo(r) - work.window); };
   /** Where a row of the tile is in q and out as (N·H, D). */
   const auto rowOf = [&](int64_t r) {
     return (span.queryStart + (firstRow + r) / group) * work.heads + keyHead * group + (firstRow + r) % group;
@@ -112,7 +115,7 @@ void attendTile(const Work& work, int64_t chunk, char* scratch) {
 
   const int64_t keyStride = work.keyHeads * size;
   const int64_t seen = visibleTo(count - 1);
-  for (int64_t j = 0; j < seen; j += KEYS) {
+  for (int64_t j = hiddenTo(0) / KEYS * KEYS; j < seen; j += KEYS) {
     const int64_t width = least(KEYS, seen - j);
     const int64_t offset = (span.keyStart + j) * keyStride + keyHead * size;
     packColumns(work.k + offset, keyStride, size, width, keys);
@@ -134,7 +137,10 @@ void attendTile(const Work& work, int64_t chunk, char* scratch) {
       multiplyRows<false>(
           rows, {queries + r * size, size, 1}, keys, BLOCK_COLUMNS, size * BLOCK_COLUMNS, ceilDiv(reach, LANES), size, scores, KEYS);
       for (int64_t i = 0; i < rows; i++) {
-        const int64_t visible = most(0, least(reach, visibleTo(r + i) - j));
+        int64_t visible = most(0, least(reach, visibleTo(r + i) - j));
+        const int64_t hidden = hiddenTo(r + i) - j;
+        if (hidden >= visible) visible = 0;
+        else for (int64_t n = 0; n < hidden; n++) scores[i * KEYS + n] = -INFINITY;
         updateSoftmax(scores + i * KEYS, visible, reach, largest[r + i], totals[r + i], sums + (r + i) * wide, wide);
       }
       multiplyRows<true>(rows, {scores, KEYS, 1}, v, vStride, BLOCK_COLUMNS, wide / LANES, reach, sums + r * wide, wide);
@@ -153,7 +159,7 @@ void attendTile(const Work& work, int64_t chunk, char* scratch) {
 void attention(const AttentionArguments& args, Pool& pool) {
   if (args.maxQueryLength == 0) return;
   Work work = {args.out, args.logSumExp, args.q, args.k, args.v, args.sequences, args.sequenceCount, args.heads, args.keyHeads,
-               args.headSize, 0, args.causal != 0, args.scale, 0, 0};
+               args.headSize, 0, args.causal != 0, args.window, args.scale, 0, 0};
   work.group = work.heads / work.keyHeads;
   const int64_t rows = args.maxQueryLength * work.group;
   work.tileRows = least(LARGEST_TILE, roundUp(rows, BLOCK_ROWS));

@@ -30,14 +30,14 @@ const signatures = {
   rotary:
     'f32* out, const f32* x, const i32* positions, const f32* cos, const f32* sin, int count, int heads, int half, ' +
     'int inverse, int accumulate',
-  /** q (queryRows, heads, headSize), k and v (keyRows, keyHeads, headSize), sequences (sequenceCount, 4). */
+  /** q (queryRows, heads, headSize), k and v (keyRows, keyHeads, headSize), sequences (sequenceCount, 4). window: 0 for none. */
   attention:
     'f32* out, f32* logSumExp?, const f32* q, const f32* k, const f32* v, const i32* sequences, int sequenceCount, ' +
-    'int queryRows, int keyRows, int heads, int keyHeads, int headSize, int maxQueryLength, int causal, number scale',
+    'int queryRows, int keyRows, int heads, int keyHeads, int headSize, int maxQueryLength, int causal, int window, number scale',
   attentionBackward:
     'f32* dQ?, f32* dK?, f32* dV?, const f32* dOut, const f32* out, const f32* logSumExp, const f32* q, const f32* k, ' +
     'const f32* v, const i32* sequences, int sequenceCount, int queryRows, int keyRows, int heads, int keyHeads, int headSize, ' +
-    'int maxQueryLength, int causal, number scale',
+    'int maxQueryLength, int causal, int window, number scale',
   add: 'f32* out, const f32* a, const f32* b, int size',
   scale: 'f32* out, const f32* x, int size, number factor',
   /** kind: 0 gelu, 1 gelu_tanh, 2 silu */

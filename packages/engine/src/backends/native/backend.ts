@@ -223,7 +223,7 @@ export class NativeBackend implements Backend {
     this.#runtime.run(operations.rotary);
   }
 
-  attention({ out, logSumExp, q, k, v, sequences, maxQueryLength, causal, scale }: Args<'attention'>): void {
+  attention({ out, logSumExp, q, k, v, sequences, maxQueryLength, causal, window = 0, scale }: Args<'attention'>): void {
     const { args } = this.#runtime;
     checkHeadSize(q.dim(2));
     args[0] = addressOf(out);
@@ -240,7 +240,8 @@ export class NativeBackend implements Backend {
     args[11] = q.dim(2);
     args[12] = maxQueryLength;
     args[13] = Number(causal);
-    args[14] = scale;
+    args[14] = window;
+    args[15] = scale;
     this.#runtime.run(operations.attention);
   }
 
@@ -265,7 +266,8 @@ export class NativeBackend implements Backend {
     args[15] = of.q.dim(2);
     args[16] = of.maxQueryLength;
     args[17] = Number(of.causal);
-    args[18] = of.scale;
+    args[18] = of.window ?? 0;
+    args[19] = of.scale;
     this.#runtime.run(operations.attentionBackward);
   }
 

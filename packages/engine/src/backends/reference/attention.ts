@@ -30,11 +30,16 @@ function visibleKeys({ queryLength, keyLength }: Span, i: number, causal: boolea
   return causal ? keyLength - queryLength + i + 1 : keyLength;
 }
 
+/** The first of them, where there is a window. */
+function firstVisible(visible: number, window: number | undefined): number {
+  return window === undefined ? 0 : Math.max(0, visible - window);
+}
+
 /**
  * For every query and head: s_j = q·k_j·scale, p = softmax(s), out = Σ_j p_j·v_j.
  * q, out (N, H, D); k, v (R, K, D); logSumExp (N, H).
  */
-export function attention({ out, logSumExp, q, k, v, sequences, causal, scale }: Args<'attention'>): void {
+export function attention({ out, logSumExp, q, k, v, sequences, causal, window, scale }: Args<'attention'>): void {
   const [H, D, K] = [q.dim(1), q.dim(2), k.dim(1)];
   const outValues = floats(out);
   const lse = logSumExp && floats(logSumExp);
@@ -45,13 +50,14 @@ export function attention({ out, logSumExp, q, k, v, sequences, causal, scale }:
     const scores = new Float64Array(span.keyLength);
     for (let i = 0; i < span.queryLength; i++) {
       const visible = visibleKeys(span, i, causal);
+      const first = firstVisible(visible, window);
       for (let h = 0; h < H; h++) {
         const keyHead = Math.floor(h / (H / K));
         const queryRow = (span.queryStart + i) * H + h; // of q, out as (N·H, D)
         const keyRow = (j: number): number => (span.keyStart + j) * K + keyHead; // of k, v as (R·K, D)
 
         let largest = -Infinity;
-        for (let j = 0; j < visible; j++) {
+        for (let j = first; j < visible; j++) {
           const score = dot(qs, queryRow * D, ks, keyRow(j) * D, D) * scale;
           scores[j] = score;
           largest = Math.max(largest, score);
@@ -59,7 +65,7 @@ export function attention({ out, logSumExp, q, k, v, sequences, causal, scale }:
         // Softmax does not change when every score is moved by as much: moved by the largest, no exponential overflows.
         let total = 0;
         sums.fill(0);
-        for (let j = 0; j < visible; j++) {
+        for (let j = first; j < visible; j++) {
           const weight = Math.exp(doubleAt(scores, j) - largest);
           total += weight;
           addScaled(sums, 0, weight, vs, keyRow(j) * D, D);
@@ -77,7 +83,7 @@ export function attention({ out, logSumExp, q, k, v, sequences, causal, scale }:
  * the last two summed over all queries that see key j and all query heads that read its head.
  */
 export function attentionBackward(args: Args<'attentionBackward'>): void {
-  const { dQ, dK, dV, dOut, out, logSumExp, q, k, v, sequences, causal, scale } = args;
+  const { dQ, dK, dV, dOut, out, logSumExp, q, k, v, sequences, causal, window, scale } = args;
   const [H, D, K] = [q.dim(1), q.dim(2), k.dim(1)];
   const group = H / K;
   const [dOuts, outs, lse] = [floats(dOut), floats(out), floats(logSumExp)];
@@ -91,11 +97,12 @@ export function attentionBackward(args: Args<'attentionBackward'>): void {
       const dValues = new Float64Array(span.keyLength * D);
       for (let i = 0; i < span.queryLength; i++) {
         const visible = visibleKeys(span, i, causal);
+        const first = firstVisible(visible, window);
         for (let h = keyHead * group; h < (keyHead + 1) * group; h++) {
           const queryRow = (span.queryStart + i) * H + h;
           const delta = dot(dOuts, queryRow * D, outs, queryRow * D, D);
           dQuery.fill(0);
-          for (let j = 0; j < visible; j++) {
+          for (let j = first; j < visible; j++) {
             const key = ((span.keyStart + j) * K + keyHead) * D;
             const p = Math.exp(dot(qs, queryRow * D, ks, key, D) * scale - at(lse, queryRow));
             const dP = dot(dOuts, queryRow * D, vs, key, D);

@@ -27,7 +27,7 @@ function checkHeadSize(size: number): void {
 }
 
 export function attention(runtime: WasmRuntime, args: Args<'attention'>): void {
-  const { out, logSumExp, q, k, v, sequences, maxQueryLength, causal, scale } = args;
+  const { out, logSumExp, q, k, v, sequences, maxQueryLength, causal, window = 0, scale } = args;
   const [heads, size, keyHeads, count] = [q.dim(1), q.dim(2), k.dim(1), sequences.dim(0)];
   checkHeadSize(size);
   if (q.size === 0 || maxQueryLength === 0) return;
@@ -47,6 +47,7 @@ export function attention(runtime: WasmRuntime, args: Args<'attention'>): void {
   floats[11] = scale;
   words[12] = tileRows;
   words[13] = tiles;
+  words[14] = window;
   runtime.run(operations.attention, count * keyHeads * tiles);
 }
 
@@ -76,7 +77,7 @@ interface BackwardLaunch {
 }
 
 function launchBackward(runtime: WasmRuntime, args: Args<'attentionBackward'>, launch: BackwardLaunch): void {
-  const { dOut, out, logSumExp, q, k, v, sequences, causal, scale } = args;
+  const { dOut, out, logSumExp, q, k, v, sequences, causal, window = 0, scale } = args;
   const { words, floats } = runtime;
   words[0] = addressOrZero(launch.dQ);
   words[1] = addressOrZero(launch.dK);
@@ -95,5 +96,6 @@ function launchBackward(runtime: WasmRuntime, args: Args<'attentionBackward'>, l
   floats[14] = scale;
   words[15] = launch.keyParts;
   words[16] = launch.rowParts;
+  words[17] = window;
   runtime.run(operations.attentionBackward, sequences.dim(0) * k.dim(1) * launch.keyParts * launch.rowParts);
 }

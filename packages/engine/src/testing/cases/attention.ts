@@ -20,6 +20,9 @@ const HEADS: Heads[] = [
 const PROMPTS: Lengths[] = [[[1, 1]], [[7, 7]], [[3, 3], [1, 1], [31, 31], [5, 5]], [[33, 33], [2, 2]]];
 const WITH_PAST: Lengths[] = [[[1, 20]], [[1, 1], [1, 65], [1, 7]], [[5, 9], [1, 33], [7, 7], [3, 31]]];
 
+/** Longer than blocks of keys and tiles of rows, so that windows begin within, at the ends of and beyond them. */
+const WINDOWED: Lengths[] = [[[7, 7], [131, 131]], [[65, 130], [1, 129]]];
+
 const FORWARD: Tolerance = { each: 2e-6, largest: 2e-6 };
 const BACKWARD: Tolerance = { each: 5e-6, largest: 1e-5 };
 
@@ -53,6 +56,7 @@ function cached(lab: Lab, used: readonly boolean[], { K, D }: Heads, deviation =
 
 interface Options {
   readonly causal: boolean;
+  readonly window?: number;
   readonly gap?: number;
   /** Deviation of the queries; the keys' is 1. */
   readonly deviation?: number;
@@ -60,25 +64,25 @@ interface Options {
 }
 
 function forward(lab: Lab, heads: Heads, lengths: Lengths, options: Options): void {
-  const { causal, gap = 0, deviation = 1, keepLogSumExp = true } = options;
+  const { causal, window, gap = 0, deviation = 1, keepLogSumExp = true } = options;
   const { H, D } = heads;
   const { sequences, N, maxQueryLength, used } = pack(lab, lengths, gap);
   const args = {
     out: lab.result('out', [N, H, D]),
     q: lab.normal([N, H, D], deviation), k: cached(lab, used, heads), v: cached(lab, used, heads),
-    sequences, maxQueryLength, causal, scale: 1 / Math.sqrt(D),
+    sequences, maxQueryLength, causal, ...(window && { window }), scale: 1 / Math.sqrt(D),
   };
   lab.backend.attention(keepLogSumExp ? { ...args, logSumExp: lab.result('logSumExp', [N, H]) } : args);
 }
 
 type Gradient = 'dQ' | 'dK' | 'dV';
 
-function backward(lab: Lab, heads: Heads, lengths: Lengths, { causal, gap = 0, gradients }: Options & { gradients: readonly Gradient[] }): void {
+function backward(lab: Lab, heads: Heads, lengths: Lengths, { causal, window, gap = 0, gradients }: Options & { gradients: readonly Gradient[] }): void {
   const { H, K, D } = heads;
   const { sequences, N, R, maxQueryLength, used } = pack(lab, lengths, gap);
   const inputs = {
     q: lab.normal([N, H, D]), k: cached(lab, used, heads), v: cached(lab, used, heads),
-    sequences, maxQueryLength, causal, scale: 1 / Math.sqrt(D),
+    sequences, maxQueryLength, causal, ...(window && { window }), scale: 1 / Math.sqrt(D),
   };
   const [out, logSumExp] = [lab.room([N, H, D]), lab.room([N, H])];
   lab.backend.attention({ ...inputs, out, logSumExp });
@@ -108,6 +112,7 @@ export const attentionCases: Case[] = [
   forwardCase('attention, causal prompts', PROMPTS, { causal: true }),
   forwardCase('attention, bidirectional', [...PROMPTS, [[3, 9], [5, 2]]], { causal: false }),
   forwardCase('attention, causal with past, keys in cache slots', WITH_PAST, { causal: true, gap: 3 }),
+  ...[1, 3, 64].map((window) => forwardCase(`attention in a window of ${window}`, [...WINDOWED, ...WITH_PAST], { causal: true, window, gap: 3 })),
   forwardCase('attention without logSumExp', [[[3, 3], [1, 33]]], { causal: true, gap: 2, keepLogSumExp: false }),
   // Scores of some ±1e4 are exact to 1e-7 of themselves, 1e-3: that much the probabilities may differ.
   forwardCase('attention with scores around 1e4', [[[7, 7], [1, 33]]], { causal: true, deviation: 1e4 }, { each: 2e-6, largest: 5e-3 }),
@@ -121,6 +126,9 @@ export const attentionCases: Case[] = [
     })),
   },
   backwardCase('attentionBackward, causal prompts', PROMPTS, { causal: true, gradients: ALL }),
+  ...[1, 3, 64].map((window) =>
+    backwardCase(`attentionBackward in a window of ${window}`, [...WINDOWED, ...WITH_PAST], { causal: true, window, gap: 2, gradients: ALL })),
+  ...ALL.map((gradient) => backwardCase(`attentionBackward in a window of 20, ${gradient} alone`, [[[90, 90], [5, 70]]], { causal: true, window: 20, gradients: [gradient] })),
   backwardCase('attentionBackward, bidirectional', [[[7, 7]], [[3, 9], [5, 2]]], { causal: false, gradients: ALL }),
   backwardCase('attentionBackward, causal with past', WITH_PAST, { causal: true, gap: 2, gradients: ALL }),
   ...ALL.map((gradient) => backwardCase(`attentionBackward, ${gradient} alone`, [[[3, 3], [9, 9]]], { causal: true, gradients: [gradient] })),
