@@ -1,16 +1,19 @@
 /**
  * A model that puts texts into classes: a transformer's body and, in place of its output matrix, one row of weights a label, over the
  * state of a sequence's last token. As Hugging Face has it (LlamaForSequenceClassification, GPT2ForSequenceClassification): the head is
- * `score.weight` (labels, C) without a bias, and `config.json` names the labels in `id2label`.
+ * `score.weight` (labels, C) without a bias, and `config.json` names the labels in `id2label`. A body with a pooler (BERT) is asked for
+ * what that makes of the first token's state, and the head is `classifier.weight` and `classifier.bias`.
  */
 import { type Backend, type Context, IGNORE_INDEX, ops, type Random, Tensor } from '@parley/engine';
 import * as z from 'zod';
 import type { Batch } from './batch.ts';
+import type { TransformerConfig } from './config.ts';
 import { BatchError, ConfigError, ModelError } from './errors.ts';
 import type { Transformer } from './transformer.ts';
 
-/** The head's tensor, in memory and in files. */
-export const SCORE = 'score.weight';
+/** The head's tensors, in memory and in files. */
+export const headNames = (body: TransformerConfig): { readonly weight: string; readonly bias: string | null } =>
+  body.pooler ? { weight: 'classifier.weight', bias: 'classifier.bias' } : { weight: 'score.weight', bias: null };
 
 const INITIAL_DEVIATION = 0.02;
 
@@ -29,19 +32,25 @@ export class SequenceClassifier implements Disposable {
   readonly body: Transformer;
   /** (labels, C), f32. */
   readonly score: Tensor;
+  /** (labels); null where the head has none. */
+  readonly bias: Tensor | null;
   /** By their numbers. */
   readonly labels: readonly string[];
 
-  /** Owns body and score from here on. Throws ModelError where they do not belong together, or a label has no name of its own. */
-  constructor(body: Transformer, score: Tensor, labels: readonly string[]) {
+  /** Owns body, score and bias from here on; a bias is for bodies with a pooler, zeros where it is left out. Throws ModelError where they do not belong together, or a label has no name of its own. */
+  constructor(body: Transformer, score: Tensor, labels: readonly string[], bias: Tensor | null = null) {
     checkLabels(labels);
+    const names = headNames(body.config);
     if (score.shape.join() !== [labels.length, body.config.hiddenSize].join()) {
-      throw new ModelError(`${SCORE} is [${score.shape.join(', ')}]; ${labels.length} labels over this model take [${labels.length}, ${body.config.hiddenSize}]`);
+      throw new ModelError(`${names.weight} is [${score.shape.join(', ')}]; ${labels.length} labels over this model take [${labels.length}, ${body.config.hiddenSize}]`);
     }
+    if (bias && names.bias === null) throw new ModelError('the head over a model without a pooler has no bias: leave it out');
+    if (bias && bias.shape.join() !== `${labels.length}`) throw new ModelError(`${names.bias} is [${bias.shape.join(', ')}]; ${labels.length} labels take [${labels.length}]`);
     this.body = body;
     this.score = score;
     this.labels = labels;
-    score.requiresGrad = true;
+    this.bias = bias ?? (names.bias === null ? null : Tensor.allocate(body.backend, [labels.length]));
+    for (const tensor of [score, this.bias]) if (tensor) tensor.requiresGrad = true;
   }
 
   /** A fresh head on a body (see `loadBody`): normal with deviation 0.02. The same `random` state gives the same bits. */
@@ -64,13 +73,21 @@ export class SequenceClassifier implements Disposable {
 
   /** The body's and the head's, by name. */
   get parameters(): ReadonlyMap<string, Tensor> {
-    return new Map([...this.body.parameters, [SCORE, this.score]]);
+    return new Map([...this.body.parameters, ...this.head]);
+  }
+
+  /** The head's alone. */
+  get head(): ReadonlyMap<string, Tensor> {
+    const names = headNames(this.body.config);
+    return new Map([[names.weight, this.score], ...(names.bias !== null && this.bias ? [[names.bias, this.bias] as const] : [])]);
   }
 
   /** Logits (S, labels), one row a sequence of the batch, which names no `logitRows`. Throws BatchError as the transformer does. */
   forward(ctx: Context, batch: Omit<Batch, 'logitRows'>): Tensor {
-    const logitRows = Int32Array.from(batch.sequences, ({ start, length }) => start + length - 1);
-    return ops.linear(ctx, this.body.hidden(ctx, { ...batch, logitRows }), this.score);
+    const isPooled = this.body.config.pooler === true;
+    const logitRows = Int32Array.from(batch.sequences, ({ start, length }) => (isPooled ? start : start + length - 1));
+    const states = this.body.hidden(ctx, { ...batch, logitRows });
+    return ops.linear(ctx, isPooled ? this.body.pool(ctx, states) : states, this.score, this.bias ?? undefined);
   }
 
   /** Logits, and cross-entropy (S) in nats and unscaled; with a tape, where the backward pass starts. The backward pass overwrites the logits. */
@@ -88,6 +105,7 @@ export class SequenceClassifier implements Disposable {
 
   dispose(): void {
     this.score.dispose();
+    this.bias?.dispose();
     this.body.dispose();
   }
 

@@ -45,7 +45,7 @@ const HARMLESS = new Set(
   `architectures model_type torch_dtype dtype transformers_version _name_or_path _commit_hash name_or_path
   bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id unk_token_id mask_token_id decoder_start_token_id
   use_cache initializer_range gradient_checkpointing output_attentions output_hidden_states output_scores return_dict
-  return_dict_in_generate use_return_dict torchscript use_bfloat16 tf_legacy_loss id2label label2id num_labels problem_type
+  return_dict_in_generate use_return_dict torchscript use_bfloat16 cache_implementation tf_legacy_loss id2label label2id num_labels problem_type
   task_specific_params finetuning_task tokenizer_class prefix is_decoder max_length min_length do_sample early_stopping num_beams
   num_beam_groups diversity_penalty temperature top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size
   encoder_no_repeat_ngram_size bad_words_ids num_return_sequences forced_bos_token_id forced_eos_token_id
