@@ -6,7 +6,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Backend, Tensor } from '@parley/engine';
 import * as z from 'zod';
-import { labelsJSON, parseLabels, SCORE, SequenceClassifier } from '../classifier.ts';
+import { headNames, labelsJSON, parseLabels, SequenceClassifier } from '../classifier.ts';
 import { Checkpoint, encodeCheckpoint, type FileDType, type LoadWeightsOptions, loadTransformer } from '../checkpoint.ts';
 import type { TransformerConfig } from '../config.ts';
 import { CheckpointError, ModelError } from '../errors.ts';
@@ -84,18 +84,22 @@ export async function loadClassifier(folder: string, options: LoadModelOptions):
   const labels = await loadLabels(folder);
   if (labels === null) throw new ModelError(`${folder} is no classifier: train one with a stage of kind classify, or take one for sequence classification`);
   const body = await loadModel(folder, { ...options, body: true });
-  let score: Tensor | undefined;
+  const taken: Tensor[] = [];
   try {
     await using open = new AsyncDisposableStack();
     const checkpoint = await openCheckpoint(folder, open);
-    const { shape } = checkpoint.info(SCORE);
-    score = Tensor.allocate(options.backend, shape);
-    const values = new Float32Array(score.size);
-    await checkpoint.read(SCORE, 0, values);
-    score.write(values);
-    return new SequenceClassifier(body, score, labels);
+    const read = async (name: string): Promise<Tensor> => {
+      const tensor = Tensor.allocate(options.backend, checkpoint.info(name).shape);
+      taken.push(tensor);
+      const values = new Float32Array(tensor.size);
+      await checkpoint.read(name, 0, values);
+      tensor.write(values);
+      return tensor;
+    };
+    const names = headNames(body.config);
+    return new SequenceClassifier(body, await read(names.weight), labels, names.bias === null ? null : await read(names.bias));
   } catch (error) {
-    score?.dispose();
+    for (const tensor of taken) tensor.dispose();
     body.dispose();
     throw error;
   }
@@ -104,11 +108,10 @@ export async function loadClassifier(folder: string, options: LoadModelOptions):
 /** Writes a classifier's folder, which `loadClassifier` and `transformers` read. Throws as `saveModel` does. */
 export async function saveClassifier(classifier: SequenceClassifier, folder: string, options: SaveModelOptions = {}): Promise<void> {
   const { dtype = 'f32', generation = {}, signal } = options;
-  const { body, score, labels } = classifier;
+  const { body, head, labels } = classifier;
   const tokenIds = tokenIdsJSON(generation);
   const written = toConfigJSON(body.config, { ...tokenIds, ...labelsJSON(labels), torch_dtype: { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[dtype] });
-  const architectures = (written['architectures'] as string[]).map((name) => name.replace(/For\w+$|LMHeadModel$/, 'ForSequenceClassification'));
-  const head = new Map([[SCORE, score]]);
+  const architectures = (written['architectures'] as string[]).map((name) => name.replace(/(For\w+|LMHeadModel|Model)$/, 'ForSequenceClassification'));
   await writeAtomic(join(folder, WEIGHTS_FILE), encodeCheckpoint(body, { dtype, head, ...(signal ? { signal } : {}) }));
   await writeJSON(join(folder, CONFIG_FILE), { ...written, architectures });
 }
