@@ -9,17 +9,18 @@ const root = resolve(import.meta.dirname, '..');
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   kernels: [],
   engine: ['kernels'],
-  tokenizer: [],
+  gguf: [],
+  tokenizer: ['gguf'],
   data: ['tokenizer'],
-  model: ['engine'],
+  model: ['engine', 'gguf'],
   train: ['model', 'data'],
   generate: ['model', 'tokenizer'],
   tasks: ['generate'],
-  parley: ['kernels', 'engine', 'tokenizer', 'data', 'model', 'train', 'generate', 'tasks'],
+  parley: ['kernels', 'engine', 'gguf', 'tokenizer', 'data', 'model', 'train', 'generate', 'tasks'],
 };
 
 /** Packages whose sources outside src/node/ run in any JavaScript runtime. */
-const UNIVERSAL = ['kernels', 'engine', 'tokenizer', 'model', 'generate'];
+const UNIVERSAL = ['kernels', 'engine', 'gguf', 'tokenizer', 'model', 'generate'];
 
 function reachable(name: string): Set<string> {
   const below = ARROWS[name] ?? [];

@@ -32,6 +32,11 @@ export function f16ToF32(halves: Uint16Array, out: Float32Array): void {
   for (let i = 0; i < halves.length; i++) out[i] = table[halves[i]!]!;
 }
 
+/** The value of the f16 whose two bytes, the lower first, begin at `at`. */
+export function f16At(bytes: Uint8Array, at: number): number {
+  return f16Table()[bytes[at]! | (bytes[at + 1]! << 8)]!;
+}
+
 /** out[i] = the value of the bf16 with bits halves[i]. */
 export function bf16ToF32(halves: Uint16Array, out: Float32Array): void {
   const words = new Uint32Array(out.buffer, out.byteOffset, halves.length);
@@ -39,7 +44,7 @@ export function bf16ToF32(halves: Uint16Array, out: Float32Array): void {
 }
 
 /** Bits of the f16 nearest to an f32; beyond ±65,520 it is infinity. */
-function narrowF16(value: number): number {
+export function f16Bits(value: number): number {
   float[0] = value;
   const bits = word[0]!;
   const sign = (bits >>> 16) & 0x8000;
@@ -60,7 +65,7 @@ function narrowF16(value: number): number {
 
 /** out[i] = bits of the f16 nearest to values[i]. NaN stays NaN; what is too large becomes infinity. */
 export function f32ToF16(values: Float32Array, out: Uint16Array): void {
-  for (let i = 0; i < values.length; i++) out[i] = narrowF16(values[i]!);
+  for (let i = 0; i < values.length; i++) out[i] = f16Bits(values[i]!);
 }
 
 /** out[i] = bits of the bf16 nearest to values[i]. NaN stays NaN. */

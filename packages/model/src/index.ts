@@ -8,6 +8,8 @@ export { AdapterError, BatchError, CheckpointError, ConfigError, ModelError, Mod
 export { type GenerationConfig, parseGenerationConfig } from './generation-config.ts';
 export { parseConfigJSON, toConfigJSON } from './hugging-face.ts';
 export { type AdaptableModule, adaptableModules, LoraAdapter, type LoraOptions, targetModules } from './lora.ts';
+export { encodeGguf, type EncodeGgufOptions, type GgufDType } from './gguf/encode.ts';
+export { GgufModel, loadGguf } from './gguf/load.ts';
 export { nearestName } from './nearest-name.ts';
 export { modelBytes, parameterCount, type ParameterSpec, parameterSpecs, type WeightDType } from './parameters.ts';
 export { bertConfig, gpt2Config, llamaConfig, presets } from './presets.ts';

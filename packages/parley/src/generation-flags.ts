@@ -35,7 +35,7 @@ export const collect = (value: string, before: string[] | undefined): string[] =
 export function addModelFlags(command: Command): Command {
   return command
     .option('--model <name-or-folder>', 'which model', DEFAULT_MODEL)
-    .addOption(new Option('--dtype <dtype>', 'hold the weights in 32, 8 or 4 bits (default: f32)').choices(['f32', 'q8', 'q4']))
+    .addOption(new Option('--dtype <dtype>', 'hold the weights in 32, 8 or 4 bits (default: f32, or as a quantized GGUF file is)').choices(['f32', 'q8', 'q4']))
     .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'native', 'wasm', 'reference']))
     .option('--threads <n>', 'threads that compute (default: all cores)', threads)
     .option('--adapter <name-or-folder[:weight]>', 'lay a LoRA adapter on the model, more or less strongly; may be given several times', collect);

@@ -15,7 +15,7 @@ export async function mergeAdapters(
   const folder = await resolveModel(name);
   const adapters = await Promise.all(options.adapters.map(async ({ path, weight = 1 }) => ({ folder: await resolveAdapter(path), weight })));
   await using backend = await createBackend();
-  using model = await loadModel(folder, { backend });
+  using model = await loadModel(folder, { backend, dtype: 'f32' });
   for (const { folder: adapterFolder, weight } of adapters) {
     using adapter = await loadAdapter(adapterFolder, { backend, config: model.config });
     model.mergeAdapter({ adapter, weight });

@@ -6,7 +6,7 @@ import { loadTokenizer } from '@parley/tokenizer/node';
 import { LocalGenerator } from '../generator.ts';
 
 export interface LoadOptions extends BackendOptions {
-  /** What the weights are held in. Default f32. */
+  /** What the weights are held in. Default f32; for a quantized GGUF file what is nearest to it (`loadModel`). */
   readonly dtype?: WeightDType;
   /** LoRA adapters laid on the model, by name or path. What several add is summed. */
   readonly adapters?: readonly AdapterChoice[];
@@ -52,12 +52,13 @@ export class LoadedGenerator extends LocalGenerator {
   /** Throws what the engine, the model and the tokenizer throw; nothing stays allocated then. */
   static async load(folder: string, options: LoadOptions = {}): Promise<LoadedGenerator> {
     const start = performance.now();
-    const { dtype = 'f32', adapters = [], ...backendOptions } = options;
+    const { adapters = [], dtype: asked, ...backendOptions } = options;
     const [tokenizer, generation] = await Promise.all([loadTokenizer(folder), loadGenerationConfig(folder)]);
     await using owned = new AsyncDisposableStack();
     const backend = owned.use(await createBackend(backendOptions));
-    const model = owned.use(await loadModel(folder, { backend, dtype }));
+    const model = owned.use(await loadModel(folder, { backend, ...(asked && { dtype: asked }) }));
     const { config } = model;
+    const dtype = model.dtype === 'i32' ? 'f32' : model.dtype;
     const names: string[] = [];
     const active = [];
     for (const { path, weight = 1 } of adapters) {

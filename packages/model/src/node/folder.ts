@@ -1,6 +1,6 @@
 /**
  * A Hugging Face model folder: config.json, generation_config.json, and model.safetensors or the shards that
- * model.safetensors.index.json names. The tokenizer's files in it belong to @parley/tokenizer.
+ * model.safetensors.index.json names. Where a folder is asked for, a GGUF file or a folder with one does as well. The tokenizer's files in it belong to @parley/tokenizer.
  */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -13,7 +13,9 @@ import { CheckpointError, ModelError } from '../errors.ts';
 import { type GenerationConfig, parseGenerationConfig, tokenIdsJSON } from '../generation-config.ts';
 import { parseConfigJSON, toConfigJSON } from '../hugging-face.ts';
 import type { Transformer } from '../transformer.ts';
+import { loadGguf } from '../gguf/load.ts';
 import { FileSource, readJSON, writeAtomic, writeJSON } from './files.ts';
+import { ggufIn, withGguf } from './gguf.ts';
 
 export const CONFIG_FILE = 'config.json';
 const WEIGHTS_FILE = 'model.safetensors';
@@ -40,6 +42,8 @@ export async function loadLabels(folder: string): Promise<readonly string[] | nu
 
 /** The configuration in a folder. Throws ModelError when there is none, ConfigError when Parley cannot compute it. */
 export async function loadConfig(folder: string): Promise<TransformerConfig> {
+  const gguf = await ggufIn(folder);
+  if (gguf !== undefined) return await withGguf(gguf, ({ config }) => config);
   const path = join(folder, CONFIG_FILE);
   const json = await readJSON(path);
   if (json === undefined) throw new ModelError(`${folder} has no ${CONFIG_FILE}: it is not a Hugging Face model folder`);
@@ -51,18 +55,22 @@ export async function loadGenerationConfig(folder: string): Promise<GenerationCo
   const path = join(folder, GENERATION_FILE);
   const json = await readJSON(path);
   if (json !== undefined) return parseGenerationConfig(json, path);
+  const gguf = await ggufIn(folder);
+  if (gguf !== undefined) return await withGguf(gguf, ({ generation }) => generation);
   const config = (await readJSON(join(folder, CONFIG_FILE))) ?? {};
   const { bosTokenId, eosTokenIds, padTokenId } = parseGenerationConfig(config, join(folder, CONFIG_FILE));
   return { bosTokenId, eosTokenIds, padTokenId, defaults: {} };
 }
 
 /**
- * The model in a folder, its matrices held in `dtype` (default f32). Throws ConfigError, CheckpointError or MemoryLimitError;
- * then nothing stays allocated.
+ * The model in a folder or a GGUF file, its matrices held in `dtype`: by default f32, and what is nearest to the file's type for a
+ * quantized GGUF (see `GgufModel.dtype`). Throws ConfigError, GgufError, CheckpointError or MemoryLimitError; then nothing stays allocated.
  */
 export async function loadModel(folder: string, options: LoadModelOptions): Promise<Transformer> {
   const labels = options.body === true ? null : await loadLabels(folder);
   if (labels) throw new ModelError(`${folder} is a classifier of ${labels.length} labels and writes no text: ask it with pipeline('text-classification') or parley classify`);
+  const gguf = await ggufIn(folder);
+  if (gguf !== undefined) return await withGguf(gguf, (model) => loadGguf(options.backend, model, options));
   const config = await loadConfig(folder);
   await using open = new AsyncDisposableStack();
   const checkpoint = await openCheckpoint(folder, open);
@@ -125,7 +133,7 @@ async function weightFiles(folder: string): Promise<{ files: string[]; index: Ma
   const path = join(folder, INDEX_FILE);
   const json = await readJSON(path);
   if (json === undefined) {
-    const others = names.filter((name) => /\.(bin|pt|pth|h5|gguf|msgpack|onnx)$/.test(name));
+    const others = names.filter((name) => /\.(bin|pt|pth|h5|msgpack|onnx)$/.test(name));
     throw new CheckpointError(
       `${folder} has neither ${WEIGHTS_FILE} nor ${INDEX_FILE}` +
         (others.length > 0 ? `, but ${others.join(', ')}: convert them to safetensors` : ': it has no weights'),

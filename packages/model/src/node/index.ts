@@ -3,4 +3,5 @@ export { FileSource, writeAtomic } from './files.ts';
 export {
   loadClassifier, loadConfig, loadGenerationConfig, loadLabels, loadModel, type LoadModelOptions, saveClassifier, saveModel, type SaveModelOptions,
 } from './folder.ts';
+export { ggufIn, saveGguf, type SaveGgufOptions } from './gguf.ts';
 export { type ListedModel, listModels, type ResolveOptions, resolveModel } from './resolve.ts';

@@ -47,7 +47,7 @@ test('a name that is none says which there are', async () => {
   const error = await resolveModel('nanoo', options()).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(ModelNotFoundError);
   expect((error as ModelNotFoundError).available).toEqual(['both', 'nano', 'mine']);
-  expect((error as Error).message).toBe('no model is called "nanoo": did you mean nano? Choose both or nano or mine, or pass the path of a folder with a config.json');
+  expect((error as Error).message).toBe('no model is called "nanoo": did you mean nano? Choose both or nano or mine, or pass the path of a folder with a config.json, or of a GGUF file');
   await expect(resolveModel('something-else', options())).rejects.toThrow('choose both or nano or mine, or pass');
   await expect(resolveModel('', options())).rejects.toThrow(ModelNotFoundError);
   await expect(resolveModel('x', { shipped: root, runs: join(root, 'none') })).rejects.toThrow('none ships or was trained here');

@@ -1,14 +1,16 @@
-/** From a model's name to its folder: a path, then what ships in the repository's `models/`, then what was trained into `runs/`. */
+/** From a model's name to its folder or GGUF file: a path, then what ships in the repository's `models/`, then what was trained into `runs/`. */
 import { access, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ModelNotFoundError } from '../errors.ts';
 import { nearestName } from '../nearest-name.ts';
 import { CONFIG_FILE } from './folder.ts';
+import { ggufIn } from './gguf.ts';
 
 export interface ListedModel {
   /** What `resolveModel` takes. */
   readonly name: string;
+  /** Or the GGUF file. */
   readonly folder: string;
   readonly source: 'shipped' | 'trained';
 }
@@ -27,7 +29,7 @@ const shippedFolder = (): string => fileURLToPath(new URL('../../../../models', 
 const RUN_MODEL = 'model';
 
 async function isModelFolder(folder: string): Promise<boolean> {
-  return await access(join(folder, CONFIG_FILE)).then(() => true, () => false);
+  return (await access(join(folder, CONFIG_FILE)).then(() => true, () => false)) || (await ggufIn(folder)) !== undefined;
 }
 
 /** Models that can be named, shipped ones first, each by name. A trained model of a shipped one's name is hidden by it. */
@@ -42,7 +44,8 @@ export async function listModels(options: ResolveOptions = {}): Promise<ListedMo
     for (const name of names.sort()) {
       if (models.has(name)) continue;
       for (const folder of [join(root, name), join(root, name, RUN_MODEL)]) {
-        if (!(await isModelFolder(folder))) continue;
+        // A folder with several GGUF files is no model until one of them is named.
+        if (!(await isModelFolder(folder).catch(() => false))) continue;
         models.set(name, { name, folder, source });
         break;
       }
@@ -63,7 +66,7 @@ export async function resolveModel(name: string, options: ResolveOptions = {}): 
   const nearest = nearestName(name, available);
   const choice = available.length === 0 ? 'none ships or was trained here: pass'
     : nearest === undefined ? `choose ${available.join(' or ')}, or pass` : `did you mean ${nearest}? Choose ${available.join(' or ')}, or pass`;
-  throw new ModelNotFoundError(`no model is called "${name}": ${choice} the path of a folder with a ${CONFIG_FILE}`, {
+  throw new ModelNotFoundError(`no model is called "${name}": ${choice} the path of a folder with a ${CONFIG_FILE}, or of a GGUF file`, {
     model: name,
     available,
   });

@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '@parley/engine';
 import { parameterCount } from '@parley/model';
-import { listAdapters, listModels, type ListedModel, loadConfig } from '@parley/model/node';
+import { ggufIn, listAdapters, listModels, type ListedModel, loadConfig } from '@parley/model/node';
 import { type Command, Option } from 'commander';
 import { describeError } from '../errors.ts';
 import { asked, collect, parseAdapter } from '../generation-flags.ts';
@@ -18,8 +18,9 @@ interface ModelRow extends ListedModel {
 
 async function describe(model: ListedModel): Promise<ModelRow> {
   const config = await loadConfig(model.folder);
-  const files = (await readdir(model.folder)).filter((file) => file.endsWith('.safetensors'));
-  const sizes = await Promise.all(files.map(async (file) => (await stat(join(model.folder, file))).size));
+  const gguf = await ggufIn(model.folder);
+  const files = gguf === undefined ? (await readdir(model.folder)).filter((file) => file.endsWith('.safetensors')).map((file) => join(model.folder, file)) : [gguf];
+  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
   return {
     ...model, family: config.family, parameters: parameterCount(config), context_length: config.contextLength,
     vocabulary: config.vocabSize, bytes: sizes.reduce((sum, size) => sum + size, 0),

@@ -2,14 +2,18 @@
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { TokenizerError, TokenizerFileError } from '../errors.ts';
+import { tokenizerFromGguf } from '../gguf.ts';
 import { Tokenizer } from '../tokenizer.ts';
+import { ggufIn, readGgufMetadata } from './gguf-file.ts';
 
 /**
- * Loads a folder with a tokenizer.json, or that file itself; tokenizer_config.json, special_tokens_map.json and
+ * Loads a folder with a tokenizer.json, or that file itself, or a GGUF file or a folder with one; tokenizer_config.json, special_tokens_map.json and
  * chat_template.jinja beside it are read where they exist. A chat_template.jinja goes before the one in the configuration.
  * @throws TokenizerFileError naming the file that is missing or malformed, with the reason as `cause`.
  */
 export async function loadTokenizer(fileOrFolder: string): Promise<Tokenizer> {
+  const gguf = await ggufIn(fileOrFolder);
+  if (gguf !== undefined) return await loadFromGguf(gguf);
   const path = await tokenizerPath(fileOrFolder);
   const folder = dirname(path);
   const tokenizerJson = await readJSON(path);
@@ -23,6 +27,15 @@ export async function loadTokenizer(fileOrFolder: string): Promise<Tokenizer> {
   } catch (cause) {
     if (!(cause instanceof TokenizerError)) throw cause;
     throw new TokenizerFileError(path, `cannot be read as a tokenizer: ${cause.message}`, { cause });
+  }
+}
+
+async function loadFromGguf(path: string): Promise<Tokenizer> {
+  try {
+    return tokenizerFromGguf(await readGgufMetadata(path));
+  } catch (cause) {
+    if (!(cause instanceof TokenizerError) || cause instanceof TokenizerFileError) throw cause;
+    throw new TokenizerFileError(path, `the tokenizer in it cannot be read: ${cause.message}`, { cause });
   }
 }
 
