@@ -1,6 +1,6 @@
 /** Holds the arrows of the design: who may import whom, and which code may know that it runs in Node. */
 import { globSync, readFileSync } from 'node:fs';
-import { dirname, relative, resolve, sep } from 'node:path';
+import { dirname, resolve, sep } from 'node:path';
 import { expect, test } from 'vitest';
 
 const root = resolve(import.meta.dirname, '..');
@@ -16,8 +16,14 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   train: ['model', 'data'],
   generate: ['model', 'tokenizer'],
   tasks: ['generate'],
-  parley: ['kernels', 'engine', 'gguf', 'tokenizer', 'data', 'model', 'train', 'generate', 'tasks'],
+  protocol: [],
+  server: ['generate', 'protocol'],
+  parley: ['kernels', 'engine', 'gguf', 'tokenizer', 'data', 'model', 'train', 'generate', 'tasks', 'protocol', 'server'],
 };
+
+/** Those under apps/; the others are under packages/. */
+const APPS: readonly string[] = ['server'];
+const homeOf = (name: string): string => (APPS.includes(name) ? `apps/${name}` : `packages/${name}`);
 
 /** Packages whose sources outside src/node/ run in any JavaScript runtime. */
 const UNIVERSAL = ['kernels', 'engine', 'gguf', 'tokenizer', 'model', 'generate'];
@@ -37,7 +43,7 @@ const IMPORT = /^[ \t]*(?:import|export)\s(?:[\w*{},\s]+?\sfrom\s+)?'([^']+)'|\b
 
 /** Every static and dynamic import with a literal name under a package's src/. */
 function importsOf(name: string): Import[] {
-  const files = globSync(`packages/${name}/src/**/*.ts`, { cwd: root });
+  const files = globSync(`${homeOf(name)}/src/**/*.ts`, { cwd: root });
   return files.flatMap((file) => {
     const source = readFileSync(resolve(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
     return [...source.matchAll(IMPORT)].map((match) => ({ file, specifier: match[1] ?? match[2] ?? '' }));
@@ -48,13 +54,13 @@ const isTest = (file: string): boolean => file.endsWith('.test.ts') || file.incl
 const names = Object.keys(ARROWS);
 
 test('every package of the workspace has its arrows', () => {
-  const folders = globSync('packages/*/package.json', { cwd: root }).map((file) => file.split(sep)[1]);
+  const folders = globSync(['packages/*/package.json', 'apps/*/package.json'], { cwd: root }).map((file) => file.split(sep)[1]);
   expect(new Set(folders)).toEqual(new Set(names));
 });
 
 test.each(names)('%s imports only packages below it, and declares them', (name) => {
   const allowed = reachable(name);
-  const manifest = JSON.parse(readFileSync(resolve(root, `packages/${name}/package.json`), 'utf8')) as {
+  const manifest = JSON.parse(readFileSync(resolve(root, homeOf(name), 'package.json'), 'utf8')) as {
     dependencies?: Record<string, string>;
     devDependencies?: Record<string, string>;
   };
@@ -69,7 +75,7 @@ test.each(names)('%s imports only packages below it, and declares them', (name) 
     if (internal !== undefined && internal !== name && !allowed.has(internal)) faults.push(`${file} imports ${specifier}`);
     if (internal === name) continue;
     // Tests may use the workspace's own development tools.
-    if (!declared.has(target) && !isTest(file)) faults.push(`${file} imports ${specifier}, which packages/${name}/package.json does not declare`);
+    if (!declared.has(target) && !isTest(file)) faults.push(`${file} imports ${specifier}, which ${homeOf(name)}/package.json does not declare`);
   }
   expect(faults).toEqual([]);
   // A package with arrows that imports nothing would mean that this test no longer sees imports.
@@ -77,7 +83,7 @@ test.each(names)('%s imports only packages below it, and declares them', (name) 
 });
 
 test.each(names)('%s keeps its relative imports inside the package', (name) => {
-  const home = resolve(root, 'packages', name) + sep;
+  const home = resolve(root, homeOf(name)) + sep;
   const faults = importsOf(name)
     .filter(({ specifier }) => specifier.startsWith('.'))
     .filter(({ file, specifier }) => !resolve(root, dirname(file), specifier).startsWith(home))
@@ -93,8 +99,8 @@ test.each(UNIVERSAL)('%s touches Node only under src/node/', (name) => {
 });
 
 test('index.ts stands only at the root of a package entry', () => {
-  const misplaced = globSync('packages/*/src/**/index.ts', { cwd: root })
-    .map((file) => relative('packages', file).split(sep).slice(1).join('/'))
+  const misplaced = globSync(['packages/*/src/**/index.ts', 'apps/*/src/**/index.ts'], { cwd: root })
+    .map((file) => file.split(sep).slice(2).join('/'))
     .filter((file) => !['src/index.ts', 'src/node/index.ts', 'src/testing/index.ts'].includes(file));
   expect(misplaced).toEqual([]);
 });

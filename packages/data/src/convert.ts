@@ -9,13 +9,13 @@ import type { Document } from './document.ts';
 export type Conversion = 'simplified';
 
 /** The library's own types do not resolve under `nodenext`: this is the part of it that is used. */
-const { Converter } = OpenCC as unknown as { Converter(options: { from: 't'; to: 'cn' }): (text: string) => string };
+const library = OpenCC as unknown as { Converter(options: { from: 't'; to: 'cn' }): (text: string) => string };
 
 let toSimplified: ((text: string) => string) | undefined;
 
 export function convertText(text: string, _to: Conversion): string {
   // Building the tables takes some 20 ms, so only for those who ask.
-  toSimplified ??= Converter({ from: 't', to: 'cn' });
+  toSimplified ??= library.Converter({ from: 't', to: 'cn' });
   return toSimplified(text);
 }
 

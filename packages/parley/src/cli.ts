@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   data: () => import('./commands/data.ts'),
   train: () => import('./commands/train.ts'),
   eval: () => import('./commands/eval.ts'),
+  serve: () => import('./commands/serve.ts'),
   models: () => import('./commands/models.ts'),
   export: () => import('./commands/export.ts'),
   bench: () => import('./commands/bench.ts'),

@@ -1,0 +1,63 @@
+/** The service as a function from Request to Response: routes, and around them ids, times, limits and errors. No socket is opened here. */
+import { ApiError } from '@parley/protocol';
+import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { toApiError } from './generation.ts';
+import type { Models } from './models.ts';
+import { chatRoutes } from './routes/chat.ts';
+import { completionRoutes } from './routes/completions.ts';
+import { modelRoutes } from './routes/models.ts';
+
+export interface AppOptions {
+  readonly models: Models;
+  /** Bytes a request's body may have. Default 1 MiB: some hundred times the context of the models here. */
+  readonly bodyBytes?: number | undefined;
+  /** What failed inside, for the operator. People's words are not in it. */
+  readonly onFault?: ((fault: { readonly requestId: string; readonly path: string; readonly error: unknown }) => void) | undefined;
+}
+
+export interface Environment {
+  readonly Variables: { readonly requestId: string };
+}
+
+export function createApp(options: AppOptions): Hono<Environment> {
+  const { models, bodyBytes = 1 << 20, onFault = () => {} } = options;
+  const app = new Hono<Environment>();
+  app.use(async (context, next) => {
+    const requestId = `req_${crypto.randomUUID().replaceAll('-', '')}`;
+    const started = performance.now();
+    context.set('requestId', requestId);
+    await next();
+    context.header('x-request-id', requestId);
+    context.header('openai-processing-ms', String(Math.round(performance.now() - started)));
+    context.header('openai-version', '2020-10-01');
+    context.header('x-content-type-options', 'nosniff');
+  });
+  app.use(bodyLimit({
+    maxSize: bodyBytes,
+    onError: () => {
+      throw new ApiError(`The body is over ${bodyBytes.toLocaleString('en')} bytes: send less at once.`, { status: 413, code: 'request_too_large' });
+    },
+  }));
+  // A page of somewhere else may not use a person's own server: browsers send what they post there, unless it has to be JSON.
+  app.use('/v1/*', async (context, next) => {
+    const type = context.req.header('content-type') ?? '';
+    if (context.req.method === 'POST' && !/^application\/json\b/i.test(type)) {
+      throw new ApiError(`The content type is '${type}': send application/json.`, { status: 415, code: 'unsupported_media_type' });
+    }
+    await next();
+  });
+  modelRoutes(app, models);
+  chatRoutes(app, models);
+  completionRoutes(app, models);
+  app.notFound((context) => {
+    const { method, path } = context.req;
+    return context.json(new ApiError(`Invalid URL (${method} ${path})`, { status: 404, code: 'unknown_url' }).body, 404);
+  });
+  app.onError((error, context) => {
+    const failure = toApiError(error);
+    if (failure.status >= 500) onFault({ requestId: context.get('requestId'), path: context.req.path, error: failure.cause ?? error });
+    return context.json(failure.body, failure.status as 500, { ...failure.headers });
+  });
+  return app;
+}

@@ -1,0 +1,72 @@
+/** From the wire's fields to options of generation, and from generation's errors to the wire's. */
+import { ContextOverflowError, GenerateError, type GenerateOptions, OptionError } from '@parley/generate';
+import { ApiError, type ChatCompletionRequest, type CompletionRequest, invalidRequest } from '@parley/protocol';
+import type { OpenModel } from './models.ts';
+
+type Fields = Pick<
+  ChatCompletionRequest | CompletionRequest,
+  'temperature' | 'top_p' | 'n' | 'stop' | 'presence_penalty' | 'frequency_penalty' | 'logit_bias' | 'seed' | 'top_k' | 'min_p' | 'repetition_penalty'
+  | 'no_repeat_ngram_size' | 'num_beams' | 'stop_token_ids'
+>;
+
+/** The wire's name of each option of generation, for errors. */
+const NAMES: Readonly<Record<string, string>> = {
+  maxNewTokens: 'max_tokens', temperature: 'temperature', topP: 'top_p', topK: 'top_k', minP: 'min_p', numReturnSequences: 'n', stopStrings: 'stop',
+  presencePenalty: 'presence_penalty', frequencyPenalty: 'frequency_penalty', logitBias: 'logit_bias', seed: 'seed', repetitionPenalty: 'repetition_penalty',
+  noRepeatNgramSize: 'no_repeat_ngram_size', numBeams: 'num_beams', stopTokens: 'stop_token_ids', logProbabilities: 'logprobs',
+};
+
+/** Hugging Face's names of what a model folder may set, as they are called here. */
+const DEFAULTS = { temperature: 'temperature', top_p: 'topP', top_k: 'topK', min_p: 'minP', repetition_penalty: 'repetitionPenalty', no_repeat_ngram_size: 'noRepeatNgramSize' } as const;
+
+/** What was asked, over what the model's folder says, over OpenAI's defaults (drawing at temperature 1). */
+export function generateOptions(fields: Fields, model: OpenModel): GenerateOptions {
+  const defaults = Object.fromEntries(Object.entries(DEFAULTS).flatMap(([name, option]) => {
+    const value = model.defaults[name];
+    return typeof value === 'number' ? [[option, value] as const] : [];
+  }));
+  const asked = {
+    temperature: fields.temperature, topP: fields.top_p, topK: fields.top_k, minP: fields.min_p, repetitionPenalty: fields.repetition_penalty,
+    noRepeatNgramSize: fields.no_repeat_ngram_size,
+  };
+  const given = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== null && value !== undefined));
+  const { temperature = 1, ...drawing } = { ...defaults, ...given } as GenerateOptions;
+  const beams = fields.num_beams ?? 1;
+  // A temperature of 0 is the likeliest token every time; what narrows the choice then has nothing to narrow.
+  const { topP: _p, topK: _k, minP: _m, ...steady } = drawing;
+  const stop = typeof fields.stop === 'string' ? [fields.stop] : fields.stop;
+  return {
+    ...(temperature === 0 || beams > 1 ? { ...steady, doSample: false } : { ...drawing, temperature, doSample: true }),
+    ...(beams > 1 && { numBeams: beams }),
+    ...(fields.n !== null && fields.n !== undefined && { numReturnSequences: fields.n }),
+    ...(stop && stop.length > 0 && { stopStrings: stop }),
+    ...(fields.stop_token_ids && { stopTokens: fields.stop_token_ids }),
+    ...(typeof fields.presence_penalty === 'number' && { presencePenalty: fields.presence_penalty }),
+    ...(typeof fields.frequency_penalty === 'number' && { frequencyPenalty: fields.frequency_penalty }),
+    // −100 forbids, as OpenAI's documentation has it.
+    ...(fields.logit_bias && { logitBias: new Map(Object.entries(fields.logit_bias).map(([token, bias]) => [Number(token), bias <= -100 ? -Infinity : bias])) }),
+    ...(typeof fields.seed === 'number' && { seed: fields.seed }),
+  };
+}
+
+/** Greedy answers to one prompt are all the same: `n` of them are one, told n times. */
+export const isGreedy = (options: GenerateOptions): boolean => options.doSample === false && (options.numBeams ?? 1) === 1;
+
+/** Any error as one that HTTP can tell. */
+export function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof ContextOverflowError) {
+    const { promptTokens, newTokens, contextLength } = error;
+    const asked = newTokens === null ? `${promptTokens} tokens` : `${promptTokens + newTokens} tokens (${promptTokens} in the prompt, ${newTokens} in the answer)`;
+    return invalidRequest(
+      `This model's maximum context length is ${contextLength} tokens, and you asked for ${asked}. Shorten the prompt or lower max_tokens.`,
+      'messages', 'context_length_exceeded',
+    );
+  }
+  if (error instanceof OptionError) {
+    const param = NAMES[error.option] ?? error.option;
+    return invalidRequest(error.message.replaceAll(error.option, param), param, 'invalid_value');
+  }
+  if (error instanceof GenerateError) return invalidRequest(error.message);
+  return new ApiError('The server had an error while processing your request.', { status: 500, cause: error });
+}

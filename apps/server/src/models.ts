@@ -1,0 +1,91 @@
+/**
+ * The models a server answers with: opened when they are first asked for, then kept. Names of OpenAI's older engines stand for
+ * the default, so that programs written for them run unchanged; the answer says which model really spoke.
+ */
+import type { Generator } from '@parley/generate';
+import { type ModelGenerator, openGenerator, type OpenOptions } from '@parley/generate/node';
+import { listModels, resolveModel } from '@parley/model/node';
+import { ApiError } from '@parley/protocol';
+import type { Tokenizer } from '@parley/tokenizer';
+import { loadTokenizer } from '@parley/tokenizer/node';
+
+/** Engines of 2020 to 2022 that programs still name. */
+export const legacyEngines: readonly string[] = [
+  'ada', 'babbage', 'curie', 'davinci', 'text-ada-001', 'text-babbage-001', 'text-curie-001', 'text-davinci-001', 'text-davinci-002', 'text-davinci-003',
+  'gpt-3.5-turbo-instruct', 'babbage-002', 'davinci-002',
+];
+
+export interface OpenModel {
+  /** The name it is known by here. */
+  readonly id: string;
+  readonly generator: Generator;
+  readonly tokenizer: Tokenizer;
+  readonly contextLength: number;
+  /** Defaults of its generation_config.json, by Hugging Face's names. */
+  readonly defaults: Readonly<Record<string, unknown>>;
+}
+
+export interface ModelsOptions {
+  /** Names or paths; the first is the default. Others that are on this machine are served when asked for. */
+  readonly models: readonly string[];
+  readonly open?: OpenOptions;
+  /** Other names → names of models: `{ 'gpt-4o-mini': 'parley-mini' }`. */
+  readonly aliases?: Readonly<Record<string, string>>;
+}
+
+export class Models implements AsyncDisposable {
+  readonly #options: ModelsOptions;
+  readonly #open = new Map<string, Promise<OpenModel & { generator: ModelGenerator }>>();
+
+  /** Throws where no model is named. */
+  constructor(options: ModelsOptions) {
+    if (options.models.length === 0) throw new Error('a server needs at least one model: name it');
+    this.#options = options;
+  }
+
+  get defaultModel(): string {
+    return this.#options.models[0] ?? '';
+  }
+
+  /** All that can be asked for: those named, then those that are on this machine. */
+  async list(): Promise<readonly string[]> {
+    return [...new Set([...this.#options.models, ...(await listModels()).map(({ name }) => name)])];
+  }
+
+  /** The model of a name, loading it at first. Throws ApiError 404 `model_not_found`. */
+  async get(name: string): Promise<OpenModel> {
+    const id = this.#resolveName(name);
+    let opening = this.#open.get(id);
+    if (opening === undefined) {
+      const known = await this.list();
+      if (!known.includes(id)) throw notFound(name, known);
+      opening = this.#open.get(id) ?? this.#load(id);
+      this.#open.set(id, opening);
+      // A model that failed to load may be there at the next request.
+      opening.catch(() => this.#open.delete(id));
+    }
+    return opening;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const open = await Promise.allSettled(this.#open.values());
+    await Promise.all(open.map(async (result) => (result.status === 'fulfilled' ? result.value.generator.dispose() : undefined)));
+  }
+
+  #resolveName(name: string): string {
+    const { aliases = {} } = this.#options;
+    if (Object.hasOwn(aliases, name)) return aliases[name] ?? name;
+    return name === 'default' || legacyEngines.includes(name) ? this.defaultModel : name;
+  }
+
+  async #load(id: string): Promise<OpenModel & { generator: ModelGenerator }> {
+    const folder = await resolveModel(id);
+    const [generator, tokenizer] = await Promise.all([openGenerator(id, this.#options.open ?? {}), loadTokenizer(folder)]);
+    const { contextLength, defaults } = generator.info;
+    return { id, generator, tokenizer, contextLength, defaults };
+  }
+}
+
+const notFound = (name: string, known: readonly string[]): ApiError => new ApiError(
+  `The model '${name}' does not exist here. There are: ${known.join(', ')}.`, { status: 404, type: 'not_found_error', param: 'model', code: 'model_not_found' },
+);

@@ -1,0 +1,172 @@
+/** The official client against the service, with the model that ships; what it gets is held to OpenAI's own specification where that is at hand. */
+import { existsSync, readFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { resolve } from 'node:path';
+import { type AnySchema, Ajv } from 'ajv';
+import OpenAI, { APIError, BadRequestError, NotFoundError } from 'openai';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createApp } from './app.ts';
+import { Models } from './models.ts';
+import { type Server, serve } from './serve.ts';
+
+const SPECIFICATION = resolve(import.meta.dirname, '../../../../shared/api/openai-openapi.json');
+
+let models: Models;
+let client: OpenAI;
+let raw: (path: string, init?: RequestInit) => Promise<Response>;
+beforeAll(async () => {
+  models = new Models({ models: ['parley-nano'], open: { threads: 1 }, aliases: { 'gpt-4o-mini': 'parley-nano' } });
+  const app = createApp({ models });
+  raw = async (path, init) => app.request(`http://127.0.0.1${path}`, init);
+  client = new OpenAI({ apiKey: 'none', baseURL: 'http://127.0.0.1/v1', maxRetries: 0, fetch: async (url, init) => app.request(url as string, init as RequestInit) });
+  await models.get('parley-nano');
+});
+afterAll(async () => models[Symbol.asyncDispose]());
+
+/** Throws what the specification has against a body. Where it is absent, the client's own reading is all the proof there is. */
+const conforms: (schema: string, body: unknown) => void = (() => {
+  if (!existsSync(SPECIFICATION)) return () => {};
+  const ajv = new Ajv({ strict: false, allErrors: false, validateFormats: false, discriminator: false });
+  ajv.addSchema(withNull(JSON.parse(readFileSync(SPECIFICATION, 'utf8'))) as AnySchema, 'openai');
+  return (schema, body) => {
+    const validate = ajv.getSchema(`openai#/components/schemas/${schema}`);
+    if (validate === undefined) throw new Error(`the specification has no schema ${schema}`);
+    if (validate(body) !== true) throw new Error(`${schema}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(body).slice(0, 400)}`);
+  };
+})();
+
+/** OpenAPI 3.0 says nullable where JSON schema has a type "null"; ajv understands it only beside a type. */
+function withNull(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withNull);
+  if (typeof value !== 'object' || value === null) return value;
+  const { nullable, ...rest } = Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withNull(inner)]));
+  if (nullable !== true) return nullable === undefined ? rest : { ...rest, nullable };
+  const { enum: values } = rest;
+  return 'type' in rest ? { ...rest, nullable: true, ...(Array.isArray(values) && { enum: [...(values as unknown[]), null] }) } : { anyOf: [rest, { type: 'null' }] };
+}
+
+const hello = [{ role: 'user' as const, content: 'Hello! How are you?' }];
+
+test('a chat completion, greedy, twice the same, with usage', async () => {
+  const ask = () => client.chat.completions.create({ model: 'parley-nano', messages: hello, temperature: 0, max_tokens: 12 });
+  const [first, second] = [await ask(), await ask()];
+  conforms('CreateChatCompletionResponse', first);
+  expect(first.choices[0]?.message).toMatchObject({ role: 'assistant', refusal: null });
+  expect(first.choices[0]?.message.content).toBe(second.choices[0]?.message.content);
+  expect(first.usage?.total_tokens).toBe((first.usage?.prompt_tokens ?? 0) + (first.usage?.completion_tokens ?? 0));
+});
+
+test('a stream says the role first, the reason last, its usage after that, and adds up to the answer that is not streamed', async () => {
+  const request = { model: 'parley-nano', messages: hello, seed: 7, max_tokens: 16, temperature: 0.8 } as const;
+  const whole = await client.chat.completions.create(request);
+  const chunks = [];
+  for await (const chunk of await client.chat.completions.create({ ...request, stream: true, stream_options: { include_usage: true } })) chunks.push(chunk);
+  for (const chunk of chunks) conforms('CreateChatCompletionStreamResponse', chunk);
+  expect(chunks[0]?.choices[0]?.delta.role).toBe('assistant');
+  expect(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('')).toBe(whole.choices[0]?.message.content);
+  expect(chunks.at(-2)?.choices[0]?.finish_reason).toBe(whole.choices[0]?.finish_reason);
+  expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { completion_tokens: whole.usage?.completion_tokens } });
+  const text = await (await raw('/v1/chat/completions', json({ ...request, stream: true }))).text();
+  expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+});
+
+test('n answers, log-probabilities with their runners-up, stop strings, biases', async () => {
+  const answer = await client.chat.completions.create({ model: 'parley-nano', messages: hello, n: 3, seed: 1, max_tokens: 6, logprobs: true, top_logprobs: 4 });
+  conforms('CreateChatCompletionResponse', answer);
+  expect(answer.choices.map(({ index }) => index)).toEqual([0, 1, 2]);
+  for (const token of answer.choices[1]?.logprobs?.content ?? []) {
+    expect(token.top_logprobs).toHaveLength(4);
+    expect(token.logprob).toBeLessThanOrEqual(token.top_logprobs[0]?.logprob ?? 0);
+    expect(Buffer.from(token.bytes ?? []).toString()).toBe(token.token);
+  }
+  const greedy = await client.chat.completions.create({ model: 'parley-nano', messages: hello, temperature: 0, max_tokens: 12, n: 2 });
+  expect(greedy.choices[0]?.message.content).toBe(greedy.choices[1]?.message.content);
+  const text = greedy.choices[0]?.message.content ?? '';
+  const stop = text.slice(3, 6);
+  const stopped = await client.chat.completions.create({ model: 'parley-nano', messages: hello, temperature: 0, max_tokens: 12, stop });
+  expect(stopped.choices[0]).toMatchObject({ finish_reason: 'stop', message: { content: text.slice(0, text.indexOf(stop)) } });
+});
+
+test('completions take every form of prompt, echo, best_of, and the names and paths of older programs', async () => {
+  const ask = { max_tokens: 5, temperature: 0 } as const;
+  const one = await client.completions.create({ model: 'text-davinci-002', prompt: 'Once upon a time', ...ask, echo: true, n: 2 });
+  conforms('CreateCompletionResponse', one);
+  expect(one.model).toBe('parley-nano');
+  expect(one.choices).toHaveLength(2);
+  expect(one.choices[0]?.text.startsWith('Once upon a time')).toBe(true);
+  const several = await client.completions.create({ model: 'parley-nano', prompt: ['The', 'A dog'], ...ask, logprobs: 2 });
+  conforms('CreateCompletionResponse', several);
+  expect(several.choices.map(({ index }) => index)).toEqual([0, 1]);
+  const { tokens = [], text_offset: offsets = [], token_logprobs: values = [] } = several.choices[0]?.logprobs ?? {};
+  expect([tokens.length, offsets.length, values.length]).toEqual([tokens.length, tokens.length, tokens.length]);
+  expect(tokens.join('')).toBe(several.choices[0]?.text);
+  const { tokenizer } = await models.get('parley-nano');
+  const asTokens = await client.completions.create({ model: 'parley-nano', prompt: [tokenizer.encode('The'), tokenizer.encode('A dog')], ...ask });
+  expect(asTokens.choices.map(({ text }) => text)).toEqual(several.choices.map(({ text }) => text));
+  const best = await client.completions.create({ model: 'parley-nano', prompt: 'The', max_tokens: 5, best_of: 4, n: 1, seed: 3, temperature: 1 });
+  expect(best.choices).toHaveLength(1);
+  const old = await raw('/v1/engines/davinci/completions', json({ prompt: 'The', ...ask }));
+  expect(await old.json()).toMatchObject({ object: 'text_completion', choices: [{ text: several.choices[0]?.text }] });
+  let streamed = '';
+  for await (const chunk of await client.completions.create({ model: 'parley-nano', prompt: 'The', ...ask, stream: true })) streamed += chunk.choices[0]?.text ?? '';
+  expect(streamed).toBe(several.choices[0]?.text);
+});
+
+test('models are listed and looked up; names configured and older ones stand for them', async () => {
+  const list = await client.models.list();
+  conforms('ListModelsResponse', { object: list.object, data: list.data });
+  expect(list.data.map(({ id }) => id)).toContain('parley-nano');
+  expect(await client.models.retrieve('parley-nano')).toMatchObject({ id: 'parley-nano', object: 'model' });
+  const aliased = await client.chat.completions.create({ model: 'gpt-4o-mini', messages: hello, max_tokens: 1 });
+  expect(aliased.model).toBe('parley-nano');
+});
+
+const json = (body: unknown): RequestInit => ({ method: 'POST', headers: { 'content-type': 'application/json' }, body: typeof body === 'string' ? body : JSON.stringify(body) });
+
+test.each([
+  ['an unknown model', '/v1/chat/completions', { model: 'gpt-9', messages: hello }, 404, 'model', 'model_not_found'],
+  ['an unknown parameter', '/v1/chat/completions', { model: 'parley-nano', messages: hello, temprature: 1 }, 400, 'temprature', 'unknown_parameter'],
+  ['a missing parameter', '/v1/chat/completions', { model: 'parley-nano' }, 400, 'messages', 'missing_required_parameter'],
+  ['a value out of range', '/v1/chat/completions', { model: 'parley-nano', messages: hello, temperature: 3 }, 400, 'temperature', 'invalid_value'],
+  ['a part that is no text', '/v1/chat/completions', { model: 'parley-nano', messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] }, 400, 'messages.0.content.0.type', 'invalid_value'],
+  ['too long a prompt', '/v1/chat/completions', { model: 'parley-nano', messages: [{ role: 'user', content: 'word '.repeat(900) }] }, 400, 'messages', 'context_length_exceeded'],
+  ['too long a prompt of a stream', '/v1/chat/completions', { model: 'parley-nano', stream: true, messages: [{ role: 'user', content: 'word '.repeat(900) }] }, 400, 'messages', 'context_length_exceeded'],
+  ['tools', '/v1/chat/completions', { model: 'parley-nano', messages: hello, tools: [{ type: 'function', function: { name: 'f' } }] }, 400, 'tools', 'invalid_value'],
+  ['a suffix', '/v1/completions', { model: 'parley-nano', prompt: 'a', suffix: 'b' }, 400, 'suffix', 'invalid_value'],
+  ['best_of below n', '/v1/completions', { model: 'parley-nano', prompt: 'a', best_of: 1, n: 2 }, 400, 'best_of', 'invalid_value'],
+  ['no JSON', '/v1/chat/completions', '{"model": ', 400, null, null],
+  ['a list', '/v1/completions', '[]', 400, null, null],
+] as const)('%s is an error in all four fields', async (_, path, body, status, param, code) => {
+  const response = await raw(path, json(body));
+  const answer = (await response.json()) as { error: Record<string, unknown> };
+  conforms('ErrorResponse', answer);
+  expect([response.status, answer.error['param'], answer.error['code']]).toEqual([status, param, code]);
+  expect(Object.keys(answer.error).toSorted()).toEqual(['code', 'message', 'param', 'type']);
+  expect(response.headers.get('x-request-id')).toMatch(/^req_[0-9a-f]{32}$/);
+});
+
+test('the client raises its own classes of errors, unknown routes too', async () => {
+  await expect(client.chat.completions.create({ model: 'none', messages: hello })).rejects.toBeInstanceOf(NotFoundError);
+  await expect(client.completions.create({ model: 'parley-nano', prompt: 'x', top_p: 2 })).rejects.toBeInstanceOf(BadRequestError);
+  await expect(client.get('/nowhere')).rejects.toBeInstanceOf(APIError);
+  expect(await (await raw('/v1/nowhere')).json()).toMatchObject({ error: { code: 'unknown_url' } });
+  expect((await raw('/v1/completions', { method: 'POST', body: '{}', headers: { 'content-type': 'text/plain' } })).status).toBe(415);
+  expect((await raw('/v1/completions', json({ model: 'parley-nano', prompt: 'x'.repeat(1 << 20) }))).status).toBe(413);
+});
+
+test('on a socket: health, a stream that is left, a name that is not the server\'s, and an end', async () => {
+  const server: Server = await serve({ models: ['parley-nano'], port: 0, open: { threads: 1 } });
+  expect(await (await fetch(`${server.url}/health`)).json()).toEqual({ status: 'ok' });
+  const own = new OpenAI({ apiKey: 'none', baseURL: `${server.url}/v1`, maxRetries: 0 });
+  const stream = await own.chat.completions.create({ model: 'parley-nano', messages: hello, stream: true, max_tokens: 400, temperature: 1 });
+  for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break;
+  // The place is free again: another is answered.
+  expect((await own.chat.completions.create({ model: 'parley-nano', messages: hello, max_tokens: 2 })).choices).toHaveLength(1);
+  const status = await new Promise((done, fail) => {
+    httpRequest(`${server.url}/v1/models`, { headers: { host: 'evil.example' } }, (response) => done(response.resume().statusCode)).on('error', fail).end();
+  });
+  expect(status).toBe(403);
+  await server.close();
+  await expect(fetch(`${server.url}/health`)).rejects.toThrow('fetch failed');
+  await expect(serve({ models: ['parley-nano'], host: '0.0.0.0' })).rejects.toThrow('others can reach it');
+});

@@ -1,0 +1,49 @@
+/** Bodies in, server-sent events out. */
+import { ApiError, invalidRequest } from '@parley/protocol';
+import type { Context } from 'hono';
+import { toApiError } from './generation.ts';
+
+/** A comment now and then, so that proxies do not take a model that thinks for a dead connection. */
+const PING_MS = 15_000;
+
+/** The body as JSON. Throws ApiError. */
+export async function readBody(context: Context): Promise<unknown> {
+  const text = await context.req.text();
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw invalidRequest(`We could not parse the JSON body of your request: ${error instanceof Error ? error.message : String(error)}.`);
+  }
+}
+
+/**
+ * `data: {…}` for each value and `data: [DONE]` at the end, as OpenAI streams. What fails before the first value is an answer with
+ * its status; later, an error inside the stream. When the reader goes, the signal is aborted.
+ */
+export async function eventStream(context: Context, produce: (signal: AbortSignal) => AsyncIterable<unknown>): Promise<Response> {
+  const left = new AbortController();
+  const signal = AbortSignal.any([left.signal, context.req.raw.signal]);
+  const values = produce(signal)[Symbol.asyncIterator]();
+  const first = await values.next();
+  const encoder = new TextEncoder();
+  const body = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      const send = (text: string): void => controller.enqueue(encoder.encode(text));
+      const ping = setInterval(() => send(': ping\n\n'), PING_MS);
+      try {
+        for (let next = first; next.done !== true; next = await values.next()) send(`data: ${JSON.stringify(next.value)}\n\n`);
+        send('data: [DONE]\n\n');
+      } catch (error) {
+        if (!signal.aborted) send(`data: ${JSON.stringify(toApiError(error).body)}\n\n`);
+      } finally {
+        clearInterval(ping);
+        if (!signal.aborted) controller.close();
+      }
+    },
+    async cancel() {
+      left.abort(new ApiError('the client left', { status: 499 }));
+      await values.return?.();
+    },
+  });
+  return new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' } });
+}
