@@ -23,7 +23,7 @@ export async function* beamDecode(job: Job): AsyncGenerator<GenerateEvent, void>
   const { model, tokenizer, prompts, settings, vocabSize } = job;
   const { numBeams, numReturnSequences } = settings;
   const longest = Math.max(...prompts.map(({ tokens, newTokens }) => tokens.length + newTokens));
-  using runner = new Runner(model, { slots: prompts.length * numBeams, capacity: longest, vocabSize, signal: job.signal });
+  using runner = new Runner(model, { slots: prompts.length * numBeams, capacity: longest, vocabSize, signal: job.signal, chunk: job.chunk });
   const sampler = new Sampler(vocabSize, settings);
   const stopBytes = tokenizer === null ? null : new StopBytes(tokenizer, settings);
   const clock = new Clock();

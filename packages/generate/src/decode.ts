@@ -22,6 +22,8 @@ export interface Job {
   readonly settings: Settings;
   readonly vocabSize: number;
   readonly signal: AbortSignal | undefined;
+  /** Tokens in one pass at most, where not as many as are good for speed. */
+  readonly chunk?: number | undefined;
 }
 
 interface Sequence {
@@ -39,7 +41,8 @@ export async function* decode(job: Job): AsyncGenerator<GenerateEvent, void> {
   const windows = new Windows(contextLength, settings);
   const sampler = new Sampler(vocabSize, settings);
   const choosers = prompts.map((prompt) => new Chooser(prompt, { settings, tokenizer: job.tokenizer, vocabSize, sampler }));
-  using runner = new Runner(model, { slots: prompts.length * answers, capacity: Math.min(contextLength, longest), vocabSize, signal: job.signal });
+  const capacity = Math.min(contextLength, longest);
+  using runner = new Runner(model, { slots: prompts.length * answers, capacity, vocabSize, signal: job.signal, chunk: job.chunk });
   const clock = new Clock();
 
   const sequences: Sequence[] = choosers.flatMap((chooser, p) => Array.from({ length: answers }, (_, r) => {

@@ -39,6 +39,22 @@ export class NoTokenError extends GenerateError {
   override name = 'NoTokenError';
 }
 
+/** More requests wait than may: the caller is to come back later. */
+export class QueueFullError extends GenerateError {
+  override name = 'QueueFullError';
+  readonly waiting: number;
+  readonly limit: number;
+  /** When a place is likely to be free, by how fast requests have ended lately. */
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, details: { waiting: number; limit: number; retryAfterSeconds: number }) {
+    super(message);
+    this.waiting = details.waiting;
+    this.limit = details.limit;
+    this.retryAfterSeconds = details.retryAfterSeconds;
+  }
+}
+
 /** The thread or process that was generating is gone, or was closed with requests still open. */
 export class GeneratorClosedError extends GenerateError {
   override name = 'GeneratorClosedError';

@@ -275,7 +275,7 @@ test('leaving the loop, aborting and failing stop the computation and free its m
   const counting = new LocalGenerator({
     tokenizer: tinyTokenizer(),
     model: {
-      config: model.config, backend, createCache: (options) => model.createCache(options),
+      config: model.config, backend, createCache: (options) => model.createCache(options), hidden: (...args) => model.hidden(...args),
       forward: (...args) => {
         if (++forwards === 20) throw new Error('the 20th pass fails');
         return model.forward(...args);

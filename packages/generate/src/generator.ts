@@ -2,11 +2,12 @@
 import type { Tokenizer } from '@parley/tokenizer';
 import { beamDecode } from './beam-decode.ts';
 import { decode, type Job } from './decode.ts';
+import { type Embeddings, embedTokens } from './embed.ts';
 import { GenerateError, GeneratorClosedError } from './errors.ts';
 import type { GenerateEvent } from './events.ts';
 import { Generation } from './generation.ts';
 import { type GenerateOptions, resolveOptions, type Settings } from './options.ts';
-import { preparePrompt, type Prompt } from './prompt.ts';
+import { preparePrompt, type Prompt, type PromptSetting, promptTokens } from './prompt.ts';
 import type { LanguageModel } from './runner.ts';
 
 /** What answers requests, wherever it runs. */
@@ -30,9 +31,22 @@ export interface GeneratorParts {
   readonly onDispose?: (() => void | Promise<void>) | undefined;
 }
 
-export class LocalGenerator implements Generator {
+/** What whoever shows or serves a model asks of it beside answers. */
+export interface TextTools {
+  /** Tokens of a prompt as the model would read it, special ones and the chat template's included. */
+  countTokens(prompt: Prompt): Promise<number>;
+  /** Tokens of a text as it stands: nothing is added, and what looks like a special token is text. */
+  tokenize(text: string): Promise<number[]>;
+  /** Special tokens are written out. */
+  detokenize(tokens: readonly number[]): Promise<string>;
+  /** One vector for each text or list of tokens. */
+  embed(texts: readonly (string | readonly number[])[], options?: { signal?: AbortSignal | undefined }): Promise<Embeddings>;
+}
+
+export class LocalGenerator implements Generator, TextTools {
   readonly #parts: GeneratorParts;
   readonly #open = new Set<AsyncGenerator<GenerateEvent, void>>();
+  readonly #embedding = new Map<Promise<Embeddings>, AbortController>();
   #closed = false;
 
   constructor(parts: GeneratorParts) {
@@ -45,9 +59,38 @@ export class LocalGenerator implements Generator {
     return new Generation(() => this.#run(this.#events(list, { settings, signal: options.signal })));
   }
 
+  async countTokens(prompt: Prompt): Promise<number> {
+    return await Promise.resolve(promptTokens(prompt, this.#promptSetting(resolveOptions())).length);
+  }
+
+  async tokenize(text: string): Promise<number[]> {
+    return await Promise.resolve(this.#tokenizer.encode(text, { addSpecialTokens: false }));
+  }
+
+  async detokenize(tokens: readonly number[]): Promise<string> {
+    return await Promise.resolve(this.#tokenizer.decode(tokens, { skipSpecialTokens: false }));
+  }
+
+  async embed(texts: readonly (string | readonly number[])[], options: { signal?: AbortSignal | undefined } = {}): Promise<Embeddings> {
+    if (this.#closed) throw new GeneratorClosedError('the generator was disposed: open the model again');
+    const setting = this.#promptSetting(resolveOptions());
+    const inputs = texts.map((text) => promptTokens(typeof text === 'string' ? text : { tokens: text }, setting));
+    const controller = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, controller.signal]) : controller.signal;
+    const work = embedTokens(this.#parts.model, inputs, signal);
+    this.#embedding.set(work, controller);
+    try {
+      return await work;
+    } finally {
+      this.#embedding.delete(work);
+    }
+  }
+
   async dispose(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    for (const controller of this.#embedding.values()) controller.abort(new GeneratorClosedError('the generator was disposed while texts were embedded'));
+    await Promise.allSettled(this.#embedding.keys());
     // A request whose reader is slow, or gone, is ended from here.
     await Promise.all([...this.#open].map((events) => events.return()));
     await this.#parts.onDispose?.();
@@ -74,20 +117,42 @@ export class LocalGenerator implements Generator {
 
   async *#events(prompts: readonly Prompt[], { settings, signal }: { settings: Settings; signal: AbortSignal | undefined }): AsyncGenerator<GenerateEvent, void> {
     signal?.throwIfAborted();
-    const { model, tokenizer = null, eosTokenId } = this.#parts;
     if (prompts.length === 0) throw new GenerateError('there are no prompts: pass at least one');
+    const { model, tokenizer = null } = this.#parts;
     if (tokenizer === null && settings.stopStrings.length > 0) {
       throw new GenerateError('stop strings need a tokenizer, and this generator has none: pass stop tokens');
     }
-    const { contextLength, vocabSize: rows } = model.config;
-    const vocabSize = Math.min(rows, tokenizer?.vocabSize ?? rows);
-    const prepared = prompts.map((prompt) => preparePrompt(prompt, { tokenizer, settings, contextLength, vocabSize, eosTokenId }));
+    const setting = this.#promptSetting(settings);
+    const prepared = prompts.map((prompt) => preparePrompt(prompt, setting));
     const seeds = prepared.map(() => settings.seed ?? freshSeed());
-    const job: Job = { model, tokenizer, prompts: prepared, seeds, settings, vocabSize, signal };
-    yield { type: 'start', prompts: prepared.map(({ tokens, droppedMessages }, p) => ({ tokens, droppedMessages, seed: seeds[p] ?? 0 })) };
-    yield* settings.numBeams === 1 ? decode(job) : beamDecode(job);
+    yield* this.answer({ model, tokenizer, prompts: prepared, seeds, settings, vocabSize: setting.vocabSize, signal });
+  }
+
+  #promptSetting(settings: Settings): PromptSetting {
+    const { model, tokenizer = null, eosTokenId } = this.#parts;
+    return { tokenizer, settings, contextLength: model.config.contextLength, vocabSize: usedVocabulary(this.#parts), eosTokenId };
+  }
+
+  get #tokenizer(): Tokenizer {
+    const { tokenizer } = this.#parts;
+    if (tokenizer === undefined) throw new GenerateError('this generator has no tokenizer: it knows tokens, no texts');
+    return tokenizer;
+  }
+
+  /** The events of a request that has been checked. */
+  protected async *answer(job: Job): AsyncGenerator<GenerateEvent, void> {
+    yield startOf(job);
+    yield* job.settings.numBeams === 1 ? decode(job) : beamDecode(job);
   }
 }
+
+/** Tokens a model may choose: those that both it and its tokenizer know. */
+export const usedVocabulary = ({ model, tokenizer }: GeneratorParts): number =>
+  Math.min(model.config.vocabSize, tokenizer?.vocabSize ?? model.config.vocabSize);
+
+export const startOf = ({ prompts, seeds }: Job): GenerateEvent => ({
+  type: 'start', prompts: prompts.map(({ tokens, droppedMessages }, p) => ({ tokens, droppedMessages, seed: seeds[p] ?? 0 })),
+});
 
 const isList = (prompts: Prompt | readonly Prompt[]): prompts is readonly Prompt[] => Array.isArray(prompts);
 

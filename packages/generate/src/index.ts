@@ -1,5 +1,8 @@
+export { BatchingGenerator } from './batching/batching-generator.ts';
+export type { BatchingOptions, SchedulerStats } from './batching/settings.ts';
 export { type Beam, BeamSearch, type BeamSearchOptions, type FinishedBeam } from './beams.ts';
-export { ContextOverflowError, GenerateError, GeneratorClosedError, NoTokenError, OptionError } from './errors.ts';
+export type { Embeddings } from './embed.ts';
+export { ContextOverflowError, GenerateError, GeneratorClosedError, NoTokenError, OptionError, QueueFullError } from './errors.ts';
 export type { ConstraintSpec } from './constraints/constraint.ts';
 export { ConstraintError } from './constraints/errors.ts';
 export {
@@ -7,7 +10,7 @@ export {
   type StartEvent, type Timings, type TokenEvent, type Usage,
 } from './events.ts';
 export { Generation } from './generation.ts';
-export { type Generator, type GeneratorParts, LocalGenerator } from './generator.ts';
+export { type Generator, type GeneratorParts, LocalGenerator, type TextTools } from './generator.ts';
 export { type LogProbabilities, type TokenLogProbability } from './log-probabilities.ts';
 export { checkValues, type GenerateOptions, OPTION_NAMES, type OptionNaming, resolveOptions, unknownOption } from './options.ts';
 export type { Prompt } from './prompt.ts';

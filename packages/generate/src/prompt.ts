@@ -60,6 +60,11 @@ function endOfTurn(tokenizer: Tokenizer | null): number | undefined {
   }
 }
 
+/** Tokens of a prompt as the model would read it, however long. Throws GenerateError. */
+export function promptTokens(prompt: Prompt, setting: PromptSetting): readonly number[] {
+  return encode(prompt, setting).tokens;
+}
+
 function encode(prompt: Prompt, setting: PromptSetting): { tokens: readonly number[]; droppedMessages: number } {
   if (typeof prompt === 'object' && 'tokens' in prompt) return { tokens: checkTokens(prompt.tokens, setting.vocabSize), droppedMessages: 0 };
   const { tokenizer } = setting;

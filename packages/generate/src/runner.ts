@@ -8,7 +8,7 @@ import { breathe } from './breathe.ts';
 import { logSumExp } from './select.ts';
 
 /** What generation needs of a model. */
-export type LanguageModel = Pick<Transformer, 'config' | 'backend' | 'forward' | 'createCache'>;
+export type LanguageModel = Pick<Transformer, 'config' | 'backend' | 'forward' | 'hidden' | 'createCache'>;
 
 /** Tokens of one sequence that the model has not seen: `tokens` come after `past` rows of `slot`. */
 export interface Feed {
@@ -28,12 +28,17 @@ export class Runner implements Disposable {
   readonly #arena: Arena;
   readonly #cache: KeyValueCache;
   readonly #signal: AbortSignal | undefined;
+  readonly #chunk: number;
   /** Logits in use: a tokenizer may know fewer tokens than the model has rows for, and those have no text. */
   readonly #width: number;
   #logits = new Float32Array(0);
 
-  /** Throws MemoryLimitError if the cache does not fit. */
-  constructor(model: LanguageModel, options: { slots: number; capacity: number; vocabSize: number; signal?: AbortSignal | undefined }) {
+  /** `chunk`: tokens in one pass at most. Throws MemoryLimitError if the cache does not fit. */
+  constructor(
+    model: LanguageModel,
+    options: { slots: number; capacity: number; vocabSize: number; signal?: AbortSignal | undefined; chunk?: number | undefined },
+  ) {
+    this.#chunk = options.chunk ?? CHUNK;
     this.#model = model;
     this.#signal = options.signal;
     this.#width = options.vocabSize;
@@ -53,7 +58,7 @@ export class Runner implements Disposable {
       const spans: SequenceSpan[] = [];
       const ends: { row: number; index: number }[] = [];
       for (const item of pending) {
-        const room = CHUNK - tokens.length;
+        const room = this.#chunk - tokens.length;
         if (room === 0) break;
         const { feed, done } = item;
         const length = Math.min(room, feed.tokens.length - done);

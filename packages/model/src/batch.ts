@@ -12,6 +12,8 @@ export interface SequenceSpan {
   readonly length: number;
   /** With a cache: the slot it continues. Each slot at most once in a batch. */
   readonly slot?: number;
+  /** With a cache, in place of a slot: the cache row its first key stands in. Sequences of one batch may not overlap. */
+  readonly row?: number;
   /** With a cache: rows of the slot that already hold the sequence's earlier tokens. Default 0. */
   readonly past?: number;
 }
@@ -85,6 +87,7 @@ export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch
   const spans = new Int32Array(4 * sequences.length);
   const cacheRows = cache === undefined ? null : new Int32Array(n);
   const slots = new Set<number>();
+  const extents: [first: number, end: number][] = [];
   let end = 0;
   let maxQueryLength = 0;
   for (const [index, span] of sequences.entries()) {
@@ -106,7 +109,14 @@ export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch
       spans.set([start, length, start, length], 4 * index);
       continue;
     }
-    const { slot, past = 0 } = span;
+    const { slot, row, past = 0 } = span;
+    if (row !== undefined) {
+      checkExtent(row, { past, length, index, rows: cache.slots * cache.capacity });
+      extents.push([row, row + past + length]);
+      spans.set([start, length, row, past + length], 4 * index);
+      for (let i = 0; i < length; i++) cacheRows[start + i] = row + past + i;
+      continue;
+    }
     if (slot === undefined || !Number.isInteger(slot) || slot < 0 || slot >= cache.slots) {
       throw new BatchError(
         `sequence ${index} has slot ${slot} of a cache with ${cache.slots}: give each sequence a slot from 0 to ${cache.slots - 1}`,
@@ -122,7 +132,12 @@ export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch
     }
     const keyStart = slot * cache.capacity;
     spans.set([start, length, keyStart, past + length], 4 * index);
+    extents.push([keyStart, keyStart + past + length]);
     for (let i = 0; i < length; i++) cacheRows[start + i] = keyStart + past + i;
+  }
+  extents.sort(([a], [b]) => a - b);
+  for (const [i, [first]] of extents.entries()) {
+    if (i > 0 && first < extents[i - 1]![1]) throw new BatchError(`two sequences of one batch share cache row ${first}: give each rows of its own`);
   }
   if (end !== n) throw new BatchError(`the sequences cover ${end} of ${n} rows: every row has to belong to one`);
   for (const row of logitRows ?? []) {
@@ -140,6 +155,12 @@ export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch
     cacheRows: cacheRows && arena.from(cacheRows),
     logitRows: logitRows === undefined ? null : arena.from(logitRows),
   };
+}
+
+function checkExtent(row: number, { past, length, index, rows }: { past: number; length: number; index: number; rows: number }): void {
+  const whole = Number.isInteger(row) && Number.isInteger(past);
+  if (whole && row >= 0 && past >= 0 && row + past + length <= rows) return;
+  throw new BatchError(`sequence ${index} has ${count(past)} and ${count(length)} tokens from row ${row} of a cache of ${count(rows)}: they do not fit`);
 }
 
 function checkTokenTypes(types: Int32Array, n: number, config: TransformerConfig): void {

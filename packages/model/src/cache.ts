@@ -85,14 +85,25 @@ export class KeyValueCache implements Disposable {
         `${length} rows cannot be copied between slots of ${count(this.capacity)}: pass at most as many as the slot has`,
       );
     }
+    this.copyRows(from * this.capacity, to * this.capacity, length);
+  }
+
+  /** Copies `length` rows from row `from` to row `to`, in every layer, slots or not. The two may overlap. */
+  copyRows(from: number, to: number, length: number): void {
+    const rows = this.slots * this.capacity;
+    if (![from, to, length].every((value) => Number.isInteger(value) && value >= 0) || Math.max(from, to) + length > rows) {
+      throw new BatchError(`${length} rows cannot be copied from row ${from} to row ${to} of a cache of ${count(rows)}: they have to lie within it`);
+    }
     if (from === to || length === 0) return;
-    const start = (slot: number): number => slot * this.capacity;
-    for (const { k, v } of this.#layers) {
-      for (const part of [k, v]) {
-        this.#memory.backend.copy({
-          out: part.rows(start(to), start(to) + length),
-          x: part.rows(start(from), start(from) + length),
-        });
+    // A backend copies between ranges that do not overlap: pieces no longer than the distance, the ones to be overwritten first.
+    const piece = Math.min(length, Math.abs(to - from));
+    for (let done = 0; done < length; done += piece) {
+      const size = Math.min(piece, length - done);
+      const at = to < from ? done : length - done - size;
+      for (const { k, v } of this.#layers) {
+        for (const part of [k, v]) {
+          this.#memory.backend.copy({ out: part.rows(to + at, to + at + size), x: part.rows(from + at, from + at + size) });
+        }
       }
     }
   }

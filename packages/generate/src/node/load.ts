@@ -3,13 +3,17 @@ import { type BackendOptions, createBackend } from '@parley/engine/node';
 import { modelBytes, parameterCount, type TransformerConfig, type WeightDType } from '@parley/model';
 import { adapterName, loadAdapter, loadGenerationConfig, loadModel, resolveAdapter } from '@parley/model/node';
 import { loadTokenizer } from '@parley/tokenizer/node';
-import { LocalGenerator } from '../generator.ts';
+import { BatchingGenerator } from '../batching/batching-generator.ts';
+import type { BatchingOptions } from '../batching/settings.ts';
+import type { GeneratorParts } from '../generator.ts';
 
 export interface LoadOptions extends BackendOptions {
   /** What the weights are held in. Default f32; for a quantized GGUF file what is nearest to it (`loadModel`). */
   readonly dtype?: WeightDType;
   /** LoRA adapters laid on the model, by name or path. What several add is summed. */
   readonly adapters?: readonly AdapterChoice[];
+  /** How requests share the model (see BatchingOptions). false: each is computed by itself, and nothing is remembered between them. */
+  readonly batching?: BatchingOptions | false;
 }
 
 export interface AdapterChoice {
@@ -41,18 +45,18 @@ export interface ModelInfo {
   readonly loadMs: number;
 }
 
-export class LoadedGenerator extends LocalGenerator {
+export class LoadedGenerator extends BatchingGenerator {
   readonly info: ModelInfo;
 
-  private constructor(info: ModelInfo, parts: ConstructorParameters<typeof LocalGenerator>[0]) {
-    super(parts);
+  private constructor(info: ModelInfo, parts: GeneratorParts, batching: BatchingOptions | false) {
+    super(parts, batching);
     this.info = info;
   }
 
   /** Throws what the engine, the model and the tokenizer throw; nothing stays allocated then. */
   static async load(folder: string, options: LoadOptions = {}): Promise<LoadedGenerator> {
     const start = performance.now();
-    const { adapters = [], dtype: asked, ...backendOptions } = options;
+    const { adapters = [], dtype: asked, batching = {}, ...backendOptions } = options;
     const [tokenizer, generation] = await Promise.all([loadTokenizer(folder), loadGenerationConfig(folder)]);
     await using owned = new AsyncDisposableStack();
     const backend = owned.use(await createBackend(backendOptions));
@@ -83,6 +87,6 @@ export class LoadedGenerator extends LocalGenerator {
     };
     const kept = owned.move();
     const eosTokenId = generation.eosTokenIds.length > 0 ? generation.eosTokenIds : undefined;
-    return new LoadedGenerator(info, { model, tokenizer, eosTokenId, onDispose: () => kept.disposeAsync() });
+    return new LoadedGenerator(info, { model, tokenizer, eosTokenId, onDispose: () => kept.disposeAsync() }, batching);
   }
 }

@@ -109,3 +109,30 @@ test('disposing ends open requests; so does the death of the thread, and both na
   for (const each of both) await expect(each).rejects.toThrow('the generating thread ended by itself with status 7: open the model again');
   await expect(dying.generate('c').result()).rejects.toThrow(GeneratorClosedError);
 });
+
+test('the thread answers many at once, tells how busy it is, counts, encodes, decodes and embeds as this thread does', async () => {
+  await using local = await open(false);
+  await using remote = await open(true);
+  const ask = (generator: ModelGenerator) => Promise.all(Array.from({ length: 12 }, (_, i) =>
+    generator.generate(`A common beginning. ${i}`, { seed: i, temperature: 1, maxNewTokens: 6, queueKey: `${i % 3}`, constraint: { type: 'regex', pattern: '[a-z ]+' } }).result()));
+  const [here, there] = [await ask(local), await ask(remote)];
+  expect(there.map(({ sequences }) => sequences)).toEqual(here.map(({ sequences }) => sequences));
+  const stats = await remote.stats();
+  expect(stats).toMatchObject({ running: 0, waiting: 0, finished: 12 });
+  expect(stats.kvPagesTotal).toBeGreaterThan(0);
+
+  const messages = { messages: [{ role: 'user', content: 'Hello' }] } as const;
+  expect(await remote.countTokens(messages)).toBe((await remote.generate(messages, { maxNewTokens: 1 }).result()).usage.promptTokens);
+  expect(await remote.tokenize('Hi<|im_end|>')).toHaveLength('Hi<|im_end|>'.length);
+  expect(await remote.detokenize([72, 105, TURN_END])).toBe('Hi<|im_end|>');
+  const texts = ['Hello', 'x'.repeat(300), [72, 105]];
+  const vectors = await local.embed(texts);
+  expect(await remote.embed(texts)).toEqual(vectors);
+  expect(vectors.tokens).toBe(307);
+  await expect(remote.embed([''.padEnd(5000)])).rejects.toThrow(ContextOverflowError);
+  await expect(remote.embed(['Hi'], { signal: AbortSignal.abort(new Error('not now')) })).rejects.toThrow('not now');
+
+  await using apart = await openGenerator(folder, { worker: false, backend: 'reference', batching: false });
+  expect((await apart.generate('A common beginning. 3', { seed: 3, temperature: 1, maxNewTokens: 6, constraint: { type: 'regex', pattern: '[a-z ]+' } }).result()).sequences)
+    .toEqual(here[3]!.sequences);
+});

@@ -1,6 +1,7 @@
 /** From a model's name to a generator. */
 import { resolveModel } from '@parley/model/node';
-import type { Generator } from '../generator.ts';
+import type { SchedulerStats } from '../batching/settings.ts';
+import type { Generator, TextTools } from '../generator.ts';
 import { LoadedGenerator, type LoadOptions, type ModelInfo } from './load.ts';
 import { WorkerGenerator } from './worker-generator.ts';
 
@@ -9,8 +10,11 @@ export interface OpenOptions extends LoadOptions {
   readonly worker?: boolean;
 }
 
-export interface ModelGenerator extends Generator {
+/** A model that is open: answers, and what whoever shows or serves it asks beside them. */
+export interface ModelGenerator extends Generator, TextTools {
   readonly info: ModelInfo;
+  /** How busy it is. */
+  stats(): Promise<SchedulerStats>;
 }
 
 /**

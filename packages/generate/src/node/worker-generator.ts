@@ -1,40 +1,26 @@
 /** A generator on a thread of its own, so that computing never blocks this one's event loop. The interface is the same. */
 import { Worker } from 'node:worker_threads';
+import type { SchedulerStats } from '../batching/settings.ts';
+import type { Embeddings } from '../embed.ts';
 import { GeneratorClosedError } from '../errors.ts';
 import type { GenerateEvent } from '../events.ts';
 import { Generation } from '../generation.ts';
-import type { Generator } from '../generator.ts';
+import { Inbox } from '../inbox.ts';
 import { type GenerateOptions, resolveOptions } from '../options.ts';
 import type { Prompt } from '../prompt.ts';
 import type { ModelInfo } from './load.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './protocol.ts';
+import type { ModelGenerator } from './open.ts';
+import type { CallArgument, CalledMethod, CallResult, FromWorker, ToWorker, WorkerStart } from './protocol.ts';
 import { fromWire } from './wire-errors.ts';
 
 const SCRIPT = new URL('./worker.ts', import.meta.url);
 
-/** What has arrived for one request and was not read yet. */
-class Inbox {
-  readonly events: GenerateEvent[] = [];
-  /** The thread has nothing more to say: the request is complete, was stopped, or failed. */
-  ended = false;
-  error: Error | undefined;
-  #wake: (() => void) | undefined;
-
-  notify(): void {
-    this.#wake?.();
-    this.#wake = undefined;
-  }
-
-  async changed(): Promise<void> {
-    await new Promise<void>((resolve) => (this.#wake = resolve));
-  }
-}
-
-export class WorkerGenerator implements Generator {
+export class WorkerGenerator implements ModelGenerator {
   readonly #worker: Worker;
   readonly #ready = Promise.withResolvers<ModelInfo>();
   readonly #exited: Promise<void>;
   readonly #open = new Map<number, Inbox>();
+  readonly #calls = new Map<number, PromiseWithResolvers<unknown>>();
   #nextId = 0;
   #info: ModelInfo | undefined;
   #closed: Error | undefined;
@@ -72,6 +58,26 @@ export class WorkerGenerator implements Generator {
     return new Generation(() => this.#run({ type: 'generate', id: this.#nextId++, prompts: list, options: rest }, signal));
   }
 
+  async stats(): Promise<SchedulerStats> {
+    return await this.#call('stats', undefined);
+  }
+
+  async countTokens(prompt: Prompt): Promise<number> {
+    return await this.#call('countTokens', prompt);
+  }
+
+  async tokenize(text: string): Promise<number[]> {
+    return await this.#call('tokenize', text);
+  }
+
+  async detokenize(tokens: readonly number[]): Promise<string> {
+    return await this.#call('detokenize', tokens);
+  }
+
+  async embed(texts: readonly (string | readonly number[])[], options: { signal?: AbortSignal | undefined } = {}): Promise<Embeddings> {
+    return await this.#call('embed', texts, options.signal);
+  }
+
   async dispose(): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = new GeneratorClosedError('the generator was disposed: open the model again');
@@ -95,14 +101,7 @@ export class WorkerGenerator implements Generator {
     signal?.addEventListener('abort', stop, { once: true });
     try {
       this.#send(request);
-      for (;;) {
-        signal?.throwIfAborted();
-        const event = inbox.events.shift();
-        if (event) yield event;
-        else if (inbox.error) throw inbox.error;
-        else if (inbox.ended) return;
-        else await inbox.changed();
-      }
+      yield* inbox.read(signal);
     } finally {
       signal?.removeEventListener('abort', stop);
       if (!inbox.ended) {
@@ -111,9 +110,36 @@ export class WorkerGenerator implements Generator {
         while (!inbox.ended) await inbox.changed();
       }
       this.#open.delete(request.id);
-      // Unless it is being disposed of: whoever waits for that must not be left waiting by a process that ends.
-      if (this.#open.size === 0 && this.#closed === undefined) this.#worker.unref();
+      this.#rest();
     }
+  }
+
+  /** Asks once. With a signal: throws its reason, and tells the thread to stop. */
+  async #call<Method extends CalledMethod>(method: Method, argument: CallArgument<Method>, signal?: AbortSignal): Promise<CallResult<Method>> {
+    signal?.throwIfAborted();
+    if (this.#closed) throw this.#closed;
+    const id = this.#nextId++;
+    const answer = Promise.withResolvers<unknown>();
+    const stop = (): void => {
+      this.#send({ type: 'stop', id });
+      answer.reject(signal?.reason);
+    };
+    this.#calls.set(id, answer);
+    this.#worker.ref();
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      this.#send({ type: 'call', id, method, argument } as ToWorker);
+      return (await answer.promise) as CallResult<Method>;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      this.#calls.delete(id);
+      this.#rest();
+    }
+  }
+
+  /** An idle thread does not keep the process alive, unless it is being disposed of: whoever waits for that must not be left waiting. */
+  #rest(): void {
+    if (this.#open.size === 0 && this.#calls.size === 0 && this.#closed === undefined) this.#worker.unref();
   }
 
   #send(message: ToWorker): void {
@@ -129,8 +155,13 @@ export class WorkerGenerator implements Generator {
       this.#close(fromWire(message.error));
       return;
     }
+    const call = this.#calls.get(message.id);
+    if (call !== undefined) {
+      if (message.type === 'result') call.resolve(message.value);
+      else if (message.type === 'error') call.reject(fromWire(message.error));
+    }
     const inbox = this.#open.get(message.id);
-    if (inbox === undefined) return;
+    if (inbox === undefined || message.type === 'result') return;
     if (message.type === 'event') inbox.events.push(message.event);
     else inbox.ended = true;
     if (message.type === 'error') inbox.error = fromWire(message.error);
@@ -140,6 +171,7 @@ export class WorkerGenerator implements Generator {
   #close(error: Error): void {
     this.#closed ??= error;
     this.#ready.reject(error);
+    for (const call of this.#calls.values()) call.reject(this.#closed);
     for (const inbox of this.#open.values()) {
       if (!inbox.ended) inbox.error = this.#closed;
       inbox.ended = true;

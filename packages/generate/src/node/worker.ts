@@ -23,10 +23,28 @@ async function answer(generator: LoadedGenerator, { id, prompts, options }: Extr
   }
 }
 
+async function call(generator: LoadedGenerator, { id, method, argument }: Extract<ToWorker, { type: 'call' }>): Promise<void> {
+  const controller = new AbortController();
+  open.set(id, controller);
+  try {
+    const value = method === 'stats' ? await generator.stats()
+      : method === 'countTokens' ? await generator.countTokens(argument)
+      : method === 'tokenize' ? await generator.tokenize(argument)
+      : method === 'detokenize' ? await generator.detokenize(argument)
+      : await generator.embed(argument, { signal: controller.signal });
+    send({ type: 'result', id, value });
+  } catch (error) {
+    send({ type: 'error', id, error: toWire(error) });
+  } finally {
+    open.delete(id);
+  }
+}
+
 async function serve(generator: LoadedGenerator): Promise<void> {
   const { promise: disposed, resolve: dispose } = Promise.withResolvers<void>();
   port?.on('message', (message: ToWorker) => {
     if (message.type === 'generate') void answer(generator, message);
+    else if (message.type === 'call') void call(generator, message);
     else if (message.type === 'stop') open.get(message.id)?.abort();
     else dispose();
   });
