@@ -1,4 +1,7 @@
-/** From a model's name to its folder or GGUF file: a path, then what ships in the repository's `models/`, then what was trained into `runs/`. */
+/**
+ * From a model's name to its folder or GGUF file: a path, then what ships in the repository's `models/`, then what was trained into `runs/`,
+ * then what was pulled from a hub. Nothing is fetched here.
+ */
 import { access, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,13 +9,16 @@ import { ModelNotFoundError } from '../errors.ts';
 import { nearestName } from '../nearest-name.ts';
 import { CONFIG_FILE } from './folder.ts';
 import { ggufIn } from './gguf.ts';
+import { type CachedModel, findCached, listCached } from './hub/cache.ts';
+import { parseHubName } from './hub/name.ts';
+import { cacheFolder } from './hub/settings.ts';
 
 export interface ListedModel {
   /** What `resolveModel` takes. */
   readonly name: string;
   /** Or the GGUF file. */
   readonly folder: string;
-  readonly source: 'shipped' | 'trained';
+  readonly source: 'shipped' | 'trained' | 'pulled';
 }
 
 export interface ResolveOptions {
@@ -20,6 +26,8 @@ export interface ResolveOptions {
   readonly shipped?: string;
   /** Folder of training runs. Default: `runs/` in the working directory. */
   readonly runs?: string;
+  /** Cache of models from hubs. Default: `cacheFolder()`. */
+  readonly cache?: string;
 }
 
 /** The shipped models lie beside `packages/`. */
@@ -51,7 +59,23 @@ export async function listModels(options: ResolveOptions = {}): Promise<ListedMo
       }
     }
   }
+  for (const model of await listCached(options.cache ?? cacheFolder())) {
+    // Single files, or several models in one: see `pulledPath`.
+    const path = await pulledPath(model).catch(() => undefined);
+    if (path !== undefined) models.set(model.name, { name: model.name, folder: path, source: 'pulled' });
+  }
   return [...models.values()];
+}
+
+/** What is opened of a model that was pulled. Throws ModelNotFoundError where that is not one whole model. */
+async function pulledPath(model: CachedModel): Promise<string> {
+  const paths = model.files.map(({ path }) => path);
+  const gguf = paths.filter((path) => path.endsWith('.gguf')).sort();
+  if (paths.includes(CONFIG_FILE) && paths.some((path) => path.endsWith('.safetensors'))) return model.folder;
+  if (gguf[0] !== undefined && gguf.length === 1) return join(model.folder, gguf[0]);
+  throw new ModelNotFoundError(gguf.length > 1
+    ? `${model.name} was pulled as several GGUF files: name one of them, ${gguf.map((path) => join(model.folder, path)).join(' or ')}`
+    : `of ${model.name} only ${paths.join(', ')} was pulled: parley pull ${model.name} fetches the rest`, { model: model.name, available: [] });
 }
 
 /** The folder of a model given by path or name. Throws ModelNotFoundError, which lists what there is. */
@@ -62,6 +86,15 @@ export async function resolveModel(name: string, options: ResolveOptions = {}): 
   const models = await listModels(options);
   const found = models.find((model) => model.name === name);
   if (found) return found.folder;
+  const hubName = parseHubName(name);
+  if (hubName) {
+    const pulled = await findCached(options.cache ?? cacheFolder(), name);
+    if (pulled) return await pulledPath(pulled);
+    const near = nearestName(name, models.map((model) => model.name));
+    throw new ModelNotFoundError(`there is no folder ${name}, and no model of that name was pulled: parley pull ${name}${near === undefined ? '' : `; or did you mean ${near}?`}`, {
+      model: name, available: models.map((model) => model.name),
+    });
+  }
   const available = models.map((model) => model.name);
   const nearest = nearestName(name, available);
   const choice = available.length === 0 ? 'none ships or was trained here: pass'
