@@ -54,6 +54,7 @@ function build(architecture: Architecture, parts: Parts): TransformerConfig {
     keyValueHeads: keys.size('attention.head_count_kv', heads), headSize: keys.size('attention.key_length', hiddenSize / heads),
   };
   keys.expect('attention.value_length', size.headSize);
+  if (size.layers > file.tensors.size) keys.refuse('block_count', size.layers, `the file has ${file.tensors.size} tensors, fewer than one a layer: it is damaged`);
   if (architecture === 'gpt2' || architecture === 'bert') {
     keys.expect('attention.key_length', hiddenSize / heads);
     const normEpsilon = keys.float('attention.layer_norm_epsilon');
