@@ -10,6 +10,7 @@ export interface TokenizerConfig {
   eosToken: string | undefined;
   padToken: string | undefined;
   unkToken: string | undefined;
+  maskToken: string | undefined;
   chatTemplate: string | undefined;
   /** Undefined where the file has none, or Hugging Face's placeholder for it (over 10¹⁵). */
   modelMaxLength: number | undefined;
@@ -28,6 +29,7 @@ export function parseTokenizerConfig(json: unknown): TokenizerConfig {
     eosToken: tokenOf(raw, 'eos_token'),
     padToken: tokenOf(raw, 'pad_token'),
     unkToken: tokenOf(raw, 'unk_token'),
+    maskToken: tokenOf(raw, 'mask_token'),
     chatTemplate: chatTemplateOf(raw['chat_template']),
     modelMaxLength: maxLengthOf(raw['model_max_length']),
     raw,

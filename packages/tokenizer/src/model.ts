@@ -49,7 +49,7 @@ export function parseModel(json: unknown): BpeModel {
   return { vocabulary, byteIds, merges, unkToken, fuseUnk, ignoreMerges, wholeWords };
 }
 
-function parseVocabulary(fields: Fields): ReadonlyMap<string, number> {
+export function parseVocabulary(fields: Fields): ReadonlyMap<string, number> {
   const vocabulary = new Map<string, number>();
   for (const [token, id] of fields.entries()) {
     if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > HIGHEST_ID) {
@@ -61,7 +61,7 @@ function parseVocabulary(fields: Fields): ReadonlyMap<string, number> {
 }
 
 /** Merges stand as `"a b"`, or as `["a", "b"]` in newer files. */
-function parseMerges(list: readonly unknown[], vocabulary: ReadonlyMap<string, number>): Int32Array {
+export function parseMerges(list: readonly unknown[], vocabulary: ReadonlyMap<string, number>): Int32Array {
   const merges = new Int32Array(list.length * 3);
   list.forEach((entry, rank) => {
     const path = `model.merges[${rank}]`;

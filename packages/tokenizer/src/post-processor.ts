@@ -11,7 +11,7 @@ export interface PostProcessor {
 const NONE: PostProcessor = { before: [], after: [] };
 
 /**
- * Reads a `post_processor`: none, ByteLevel (which is about offsets), TemplateProcessing, or a Sequence of them.
+ * Reads a `post_processor`: none, ByteLevel (which is about offsets), TemplateProcessing, BertProcessing, RobertaProcessing, or a Sequence of them.
  * @throws TokenizerFormatError for any other type.
  */
 export function parsePostProcessor(json: unknown, path = 'post_processor'): PostProcessor {
@@ -28,11 +28,20 @@ export function parsePostProcessor(json: unknown, path = 'post_processor'): Post
     result = parseTemplate(fields);
   } else if (type === 'ByteLevel') {
     fields.skip('add_prefix_space', 'trim_offsets', 'use_regex');
+  } else if (type === 'BertProcessing' || type === 'RobertaProcessing') {
+    result = { before: [boundary(fields, 'cls')], after: [boundary(fields, 'sep')] };
+    fields.skip('add_prefix_space', 'trim_offsets');
   } else {
-    fields.refuse('type', 'Parley knows ByteLevel, TemplateProcessing and Sequence');
+    fields.refuse('type', 'Parley knows ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing and Sequence');
   }
   fields.finish();
   return result;
+}
+
+/** The id of a token given as [token, id]. */
+function boundary(fields: Fields, name: string): number {
+  const [token, id] = fields.array(name);
+  return typeof token === 'string' && typeof id === 'number' ? id : fields.refuse(name, 'expected a token and its id');
 }
 
 function parseTemplate(fields: Fields): PostProcessor {

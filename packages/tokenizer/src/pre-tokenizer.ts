@@ -10,8 +10,11 @@ import { GPT2_PATTERN, GPT4_PATTERN, gpt2Scanner, gpt4Scanner, QWEN2_PATTERN, ty
 
 export type SplitPattern = 'gpt2' | 'gpt4';
 
-type Behavior = 'Removed' | 'Isolated' | 'MergedWithPrevious' | 'MergedWithNext' | 'Contiguous';
-const BEHAVIORS: readonly string[] = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] satisfies Behavior[];
+export type Behavior = 'Removed' | 'Isolated' | 'MergedWithPrevious' | 'MergedWithNext' | 'Contiguous';
+export const BEHAVIORS: readonly string[] = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] satisfies Behavior[];
+
+/** A `Split`. */
+type Split = Extract<Stage, { type: 'split' }>;
 
 type Stage =
   | { type: 'split'; pattern: RegExp; source: string; behavior: Behavior; invert: boolean }
@@ -53,7 +56,7 @@ export function parsePreTokenizer(json: unknown, path = 'pre_tokenizer'): PreTok
     if (type === 'Sequence') {
       fields.array('pretokenizers').forEach((child, i) => read(child, `${at}.pretokenizers[${i}]`));
     } else if (type === 'Split') {
-      stages.push(readSplit(fields));
+      stages.push(parseSplit(fields));
     } else if (type === 'Digits') {
       stages.push({ type: 'digits', individual: fields.boolean('individual_digits', false) });
     } else if (type === 'ByteLevel') {
@@ -77,7 +80,8 @@ export function parsePreTokenizer(json: unknown, path = 'pre_tokenizer'): PreTok
   return { scanner, split: scanner === undefined ? splitByStages(stages) : splitByScanner(scanner) };
 }
 
-function readSplit(fields: Fields): Stage {
+/** The fields of a `Split` but its type. @throws TokenizerFormatError. */
+export function parseSplit(fields: Fields): Split {
   const pattern = fields.object('pattern');
   const regex = pattern.get('Regex');
   const text = pattern.get('String');
@@ -108,7 +112,7 @@ function scannerFor(stages: readonly Stage[]): Scanner | undefined {
 }
 
 /** The known patterns match every character, so what is between matches is empty, and each match is a word. */
-const coversAll = ({ behavior, invert }: Extract<Stage, { type: 'split' }>): boolean =>
+const coversAll = ({ behavior, invert }: Split): boolean =>
   behavior === 'Isolated' || (behavior === 'Removed' && invert);
 
 function splitByScanner(scanner: Scanner): PreTokenizer['split'] {

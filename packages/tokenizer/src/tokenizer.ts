@@ -1,23 +1,20 @@
 /**
- * A byte-level BPE tokenizer: what a Hugging Face tokenizer.json and tokenizer_config.json describe, with the same ids.
+ * A tokenizer: what a Hugging Face tokenizer.json and tokenizer_config.json describe, with the same ids.
  *
  * Text becomes ids in the steps of Hugging Face's tokenizers: added tokens are found, the rest is normalized, split into
- * words, written as bytes and merged. Lone surrogates become U+FFFD, as everywhere UTF-16 becomes UTF-8.
+ * words and given to the model (text-model.ts), whichever it is. Lone surrogates become U+FFFD, as everywhere UTF-16 becomes UTF-8.
  * Over 400 lines, as reading, writing, encoding and decoding share one table of added tokens.
  */
 import { type AddedToken, addedTokenJSON, AddedTokenMatcher, parseAddedToken } from './added-tokens.ts';
-import { tokenToBytes } from './byte-alphabet.ts';
 import { ChatTemplate, checkMessages, StandIns, type ChatMessage, type ChatOptions, type EncodedConversation } from './chat.ts';
 import { parseTokenizerConfig, type TokenizerConfig } from './config.ts';
 import { Utf8Decoder } from './decoder.ts';
 import { ChatTemplateError, TokenizerError, TokenizerFormatError } from './errors.ts';
 import { Fields } from './fields.ts';
-import { MergeTable } from './merge-table.ts';
-import { type BpeModel, modelJSON, parseModel } from './model.ts';
 import { type Normalizer, parseNormalizer } from './normalizer.ts';
 import { parsePostProcessor, type PostProcessor } from './post-processor.ts';
-import { parsePreTokenizer, type PreTokenizer } from './pre-tokenizer.ts';
-import { WordEncoder } from './word-encoder.ts';
+import { parseTextModel } from './parse-text-model.ts';
+import type { TextModel } from './text-model.ts';
 
 export interface EncodeOptions {
   /** Puts around the text what the tokenizer's `post_processor` says, like a token at its beginning. Default true. */
@@ -43,6 +40,9 @@ export interface StreamingDecoder {
   flush(): string;
 }
 
+const BLANK = 0x20;
+const NO_BYTES = new Uint8Array(0);
+
 /** The parts of a tokenizer.json that are kept as they were read. */
 interface Kept {
   version: unknown;
@@ -62,21 +62,21 @@ export class Tokenizer {
   readonly bosTokenId: number | undefined;
   readonly eosTokenId: number | undefined;
   readonly padTokenId: number | undefined;
+  /** What stands for a hidden word, in models that fill them in (BERT). */
+  readonly maskTokenId: number | undefined;
   /** The longest input the model was made for, in tokens, where the configuration says. Nothing here truncates to it. */
   readonly modelMaxLength: number | undefined;
   /** The Jinja template, undefined for a model that does not chat. */
   readonly chatTemplate: string | undefined;
 
   readonly #kept: Kept;
-  readonly #model: BpeModel;
   readonly #config: TokenizerConfig;
   readonly #ids: ReadonlyMap<string, number>;
   readonly #tokens: readonly (string | undefined)[];
   readonly #specialIds: ReadonlySet<number>;
   readonly #normalizer: Normalizer | undefined;
-  readonly #preTokenizer: PreTokenizer;
   readonly #postProcessor: PostProcessor;
-  readonly #words: WordEncoder;
+  readonly #text: TextModel;
   /** Added tokens to look for before and after the normalizer, and of each those that are not special. */
   readonly #matchers: Readonly<Record<'parse' | 'text', { before: AddedTokenMatcher; after: AddedTokenMatcher }>>;
   readonly #chat: ChatTemplate | undefined;
@@ -94,9 +94,8 @@ export class Tokenizer {
 
   private constructor(tokenizerJson: unknown, configJson: unknown) {
     const fields = new Fields(tokenizerJson, '');
-    for (const name of ['truncation', 'padding']) {
-      if ((fields.get(name) ?? null) !== null) fields.refuse(name, 'Parley neither truncates nor pads in the tokenizer: set it to null');
-    }
+    // What a tokenizer was last used with, and what transformers sets aside too unless it is asked to truncate or pad.
+    fields.skip('truncation', 'padding');
     this.#kept = {
       version: fields.get('version') ?? '1.0',
       normalizer: fields.get('normalizer') ?? null,
@@ -106,14 +105,12 @@ export class Tokenizer {
     };
     this.#config = parseTokenizerConfig(configJson);
     this.#normalizer = parseNormalizer(this.#kept.normalizer);
-    this.#preTokenizer = parsePreTokenizer(this.#kept.pre_tokenizer);
     this.#postProcessor = parsePostProcessor(this.#kept.post_processor);
-    checkDecoder(this.#kept.decoder, 'decoder');
-    this.#model = parseModel(fields.get('model'));
+    const model = parseTextModel({ model: fields.get('model'), preTokenizer: this.#kept.pre_tokenizer, decoder: this.#kept.decoder });
     const inFile = (fields.get('added_tokens') ?? null) === null ? [] : fields.array('added_tokens');
     fields.finish();
 
-    const ids = new Map(this.#model.vocabulary);
+    const ids = new Map(model.vocabulary);
     const tokens: (string | undefined)[] = [];
     for (const [token, id] of ids) {
       if (tokens[id] !== undefined) {
@@ -155,12 +152,13 @@ export class Tokenizer {
     for (const id of [...this.#postProcessor.before, ...this.#postProcessor.after]) {
       if (tokens[id] === undefined) throw new TokenizerFormatError('post_processor', `puts the id ${id} in, which no token has`);
     }
-    this.#words = this.#createWordEncoder();
+    this.#text = model.finish((token) => ids.get(token));
     this.#matchers = { parse: this.#createMatchers(this.addedTokens), text: this.#createMatchers(this.addedTokens.filter((token) => !token.special)) };
 
     this.bosTokenId = this.#roleId('bos_token', this.#config.bosToken);
     this.eosTokenId = this.#roleId('eos_token', this.#config.eosToken);
     this.padTokenId = this.#roleId('pad_token', this.#config.padToken);
+    this.maskTokenId = this.#roleId('mask_token', this.#config.maskToken);
     this.modelMaxLength = this.#config.modelMaxLength;
     this.chatTemplate = this.#config.chatTemplate;
     if (this.chatTemplate !== undefined) {
@@ -185,7 +183,7 @@ export class Tokenizer {
       pre_tokenizer,
       post_processor,
       decoder,
-      model: modelJSON(this.#model),
+      model: this.#text.json(),
     };
   }
 
@@ -198,23 +196,44 @@ export class Tokenizer {
     return this.#ids.get(token);
   }
 
-  /** The token as tokenizer.json writes it, bytes in GPT-2's alphabet: `Ġthe` for ` the`. */
+  /** The token as tokenizer.json writes it: `Ġthe` or `▁the` for ` the`, `##ing` for what continues a word. */
   idToToken(id: number): string | undefined {
     return this.#tokens[id];
   }
 
-  /** The bytes a token stands for. Not to be changed. */
+  /** The bytes a token stands for inside a text; at its beginning some lose the space that marks a word (see `decode`). Not to be changed. */
   tokenBytes(id: number): Uint8Array {
-    const known = this.#bytes[id];
-    if (known !== undefined) return known;
+    return (this.#bytes[id] ??= this.#bytesAt(id, false));
+  }
+
+  #bytesAt(id: number, first: boolean): Uint8Array {
     const token = this.#tokens[id];
     if (token === undefined) {
       throw new TokenizerError(`${id} is not the id of a token: ids of this vocabulary are whole numbers from 0 to ${this.vocabSize - 1}`);
     }
-    // A token of the vocabulary is bytes; one that was only added is text, as is one that no bytes could have made.
-    const bytes = (this.#model.vocabulary.has(token) ? tokenToBytes(token) : undefined) ?? new TextEncoder().encode(token);
-    this.#bytes[id] = bytes;
-    return bytes;
+    return this.#text.decoder.bytes(token, { first, isText: !this.#text.vocabulary.has(token) });
+  }
+
+  /** Gives the bytes of token after token, of which those at the beginning may be fewer. */
+  #pieces(skipSpecialTokens: boolean): (id: number) => Uint8Array {
+    const { dependsOnPlace, blanksDropped } = this.#text.decoder;
+    let first = true;
+    let blanks = blanksDropped;
+    return (id) => {
+      const inside = this.tokenBytes(id); // also checks the id
+      if (skipSpecialTokens && this.#specialIds.has(id)) return NO_BYTES;
+      let bytes = first && dependsOnPlace ? this.#bytesAt(id, true) : inside;
+      first = false;
+      while (blanks > 0 && bytes.length > 0) {
+        if (bytes[0] !== BLANK) {
+          blanks = 0;
+        } else {
+          bytes = bytes.subarray(1);
+          blanks--;
+        }
+      }
+      return bytes;
+    };
   }
 
   /** @throws TokenizerError for a byte that the vocabulary has no token for; none in vocabularies with all 256. */
@@ -229,9 +248,9 @@ export class Tokenizer {
   decode(ids: Iterable<number>, { skipSpecialTokens = false }: DecodeOptions = {}): string {
     let bytes = new Uint8Array(1024);
     let length = 0;
+    const bytesOf = this.#pieces(skipSpecialTokens);
     for (const id of ids) {
-      const token = this.tokenBytes(id);
-      if (skipSpecialTokens && this.#specialIds.has(id)) continue;
+      const token = bytesOf(id);
       if (length + token.length > bytes.length) {
         const grown = new Uint8Array((length + token.length) * 2);
         grown.set(bytes);
@@ -245,13 +264,8 @@ export class Tokenizer {
 
   createDecoder({ skipSpecialTokens = false }: DecodeOptions = {}): StreamingDecoder {
     const utf8 = new Utf8Decoder();
-    return {
-      push: (id) => {
-        const bytes = this.tokenBytes(id);
-        return skipSpecialTokens && this.#specialIds.has(id) ? '' : utf8.push(bytes);
-      },
-      flush: () => utf8.flush(),
-    };
+    const bytesOf = this.#pieces(skipSpecialTokens);
+    return { push: (id) => utf8.push(bytesOf(id)), flush: () => utf8.flush() };
   }
 
   /** The conversation as text, by the chat template. For people to read: `encodeChat` is what keeps messages apart. */
@@ -333,27 +347,16 @@ export class Tokenizer {
 
   /** Appends the ids of a well-formed text. `standIns` are put back after the added tokens have been found. */
   #append(ids: number[], text: string, { before, after }: { before: AddedTokenMatcher; after: AddedTokenMatcher }, standIns?: StandIns): void {
-    const plain = (piece: string): void => {
-      const restored = standIns?.restore(piece) ?? piece;
-      this.#appendPlain(ids, restored === piece ? piece : (this.#normalizer?.(restored) ?? restored));
-    };
-    eachSegment(before, text, ids, (piece) => {
-      eachSegment(after, this.#normalizer?.(piece) ?? piece, ids, plain);
+    const normalize = this.#normalizer ?? ((value) => value);
+    eachSegment(before, text, ids, (raw, rawStart) => {
+      const normalized = normalize(raw);
+      eachSegment(after, normalized, ids, (piece, start) => {
+        const restored = standIns?.restore(piece) ?? piece;
+        // What a message contains was normalized with stand-ins in it; without them it is as if there had been none.
+        const whole = restored === piece ? piece : normalize(piece === normalized ? (standIns?.restore(raw) ?? raw) : restored);
+        this.#text.append(ids, whole, rawStart === 0 && start === 0);
+      });
     });
-  }
-
-  #appendPlain(ids: number[], text: string): void {
-    const { scanner } = this.#preTokenizer;
-    if (scanner === undefined) {
-      this.#preTokenizer.split(text, (piece, start, end) => this.#words.encode(piece, start, end, ids));
-      return;
-    }
-    const words = this.#words;
-    for (let start = 0; start < text.length;) {
-      const end = scanner(text, start, text.length);
-      words.encode(text, start, end, ids);
-      start = end;
-    }
   }
 
   #createMatchers(tokens: readonly AddedToken[]): { before: AddedTokenMatcher; after: AddedTokenMatcher } {
@@ -361,20 +364,6 @@ export class Tokenizer {
       before: new AddedTokenMatcher(tokens.filter((token) => !token.normalized)),
       after: new AddedTokenMatcher(tokens.filter((token) => token.normalized), ({ content }) => this.#normalizer?.(content) ?? content),
     };
-  }
-
-  #createWordEncoder(): WordEncoder {
-    const { byteIds, merges, unkToken, fuseUnk, ignoreMerges, wholeWords } = this.#model;
-    const unknownId = unkToken === undefined ? undefined : this.#ids.get(unkToken);
-    if (unkToken !== undefined && unknownId === undefined) {
-      throw new TokenizerFormatError('model.unk_token', `is ${JSON.stringify(unkToken)}, which is not in the vocabulary`);
-    }
-    return new WordEncoder({
-      byteIds,
-      merges: new MergeTable(merges),
-      unknown: unknownId === undefined ? undefined : { id: unknownId, fuse: fuseUnk },
-      wholeWord: ignoreMerges ? wholeWords : undefined,
-    });
   }
 
   #roleId(role: string, token: string | undefined): number | undefined {
@@ -385,29 +374,16 @@ export class Tokenizer {
   }
 }
 
-/** Pushes the ids of the added tokens in a text and calls `between` with what is between them. */
-function eachSegment(matcher: AddedTokenMatcher, text: string, ids: number[], between: (piece: string) => void): void {
+/** Pushes the ids of the added tokens in a text and calls `between` with what is between them, and where that begins. */
+function eachSegment(matcher: AddedTokenMatcher, text: string, ids: number[], between: (piece: string, start: number) => void): void {
   if (matcher.empty) {
-    if (text !== '') between(text);
+    if (text !== '') between(text, 0);
     return;
   }
   for (const { id, start, end } of matcher.segments(text)) {
     if (id >= 0) ids.push(id);
-    else between(text.slice(start, end));
+    else between(text.slice(start, end), start);
   }
-}
-
-function checkDecoder(json: unknown, path: string): void {
-  const fields = new Fields(json, path);
-  const type = fields.string('type');
-  if (type === 'Sequence') {
-    fields.array('decoders').forEach((child, i) => checkDecoder(child, `${path}.decoders[${i}]`));
-  } else if (type === 'ByteLevel') {
-    fields.skip('add_prefix_space', 'trim_offsets', 'use_regex'); // without effect on decoding
-  } else {
-    fields.refuse('type', 'Parley reads byte-level models, whose decoder is ByteLevel');
-  }
-  fields.finish();
 }
 
 function parseId(text: string, path: string): number {
