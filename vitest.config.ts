@@ -6,5 +6,6 @@ export default defineConfig({
     // Two cores, and the wasm backend's own threads: files side by side would only take turns.
     maxWorkers: 2,
     testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

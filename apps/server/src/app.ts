@@ -6,6 +6,8 @@ import { toApiError } from './generation.ts';
 import type { Models } from './models.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { completionRoutes } from './routes/completions.ts';
+import { embeddingRoutes } from './routes/embeddings.ts';
+import { metricRoutes } from './routes/metrics.ts';
 import { modelRoutes } from './routes/models.ts';
 
 export interface AppOptions {
@@ -50,6 +52,8 @@ export function createApp(options: AppOptions): Hono<Environment> {
   modelRoutes(app, models);
   chatRoutes(app, models);
   completionRoutes(app, models);
+  embeddingRoutes(app, models);
+  metricRoutes(app, models);
   app.notFound((context) => {
     const { method, path } = context.req;
     return context.json(new ApiError(`Invalid URL (${method} ${path})`, { status: 404, code: 'unknown_url' }).body, 404);

@@ -1,5 +1,5 @@
 /** From the wire's fields to options of generation, and from generation's errors to the wire's. */
-import { ContextOverflowError, GenerateError, type GenerateOptions, OptionError } from '@parley/generate';
+import { ConstraintError, ContextOverflowError, GenerateError, type GenerateOptions, OptionError, QueueFullError } from '@parley/generate';
 import { ApiError, type ChatCompletionRequest, type CompletionRequest, invalidRequest } from '@parley/protocol';
 import type { OpenModel } from './models.ts';
 
@@ -67,6 +67,12 @@ export function toApiError(error: unknown): ApiError {
     const param = NAMES[error.option] ?? error.option;
     return invalidRequest(error.message.replaceAll(error.option, param), param, 'invalid_value');
   }
+  if (error instanceof QueueFullError) {
+    return new ApiError(`The server is busy: ${error.waiting} requests are waiting, which is as many as it lets wait. Try again in ${error.retryAfterSeconds} s.`, {
+      status: 429, type: 'rate_limit_error', code: 'server_overloaded', headers: { 'retry-after': String(error.retryAfterSeconds) }, cause: error,
+    });
+  }
+  if (error instanceof ConstraintError) return invalidRequest(error.message, 'response_format', 'invalid_json_schema');
   if (error instanceof GenerateError) return invalidRequest(error.message);
   return new ApiError('The server had an error while processing your request.', { status: 500, cause: error });
 }

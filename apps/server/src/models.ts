@@ -2,7 +2,7 @@
  * The models a server answers with: opened when they are first asked for, then kept. Names of OpenAI's older engines stand for
  * the default, so that programs written for them run unchanged; the answer says which model really spoke.
  */
-import type { Generator } from '@parley/generate';
+import type { SchedulerStats } from '@parley/generate';
 import { type ModelGenerator, openGenerator, type OpenOptions } from '@parley/generate/node';
 import { listModels, resolveModel } from '@parley/model/node';
 import { ApiError } from '@parley/protocol';
@@ -18,7 +18,7 @@ export const legacyEngines: readonly string[] = [
 export interface OpenModel {
   /** The name it is known by here. */
   readonly id: string;
-  readonly generator: Generator;
+  readonly generator: ModelGenerator;
   readonly tokenizer: Tokenizer;
   readonly contextLength: number;
   /** Defaults of its generation_config.json, by Hugging Face's names. */
@@ -35,7 +35,7 @@ export interface ModelsOptions {
 
 export class Models implements AsyncDisposable {
   readonly #options: ModelsOptions;
-  readonly #open = new Map<string, Promise<OpenModel & { generator: ModelGenerator }>>();
+  readonly #open = new Map<string, Promise<OpenModel>>();
 
   /** Throws where no model is named. */
   constructor(options: ModelsOptions) {
@@ -67,6 +67,12 @@ export class Models implements AsyncDisposable {
     return opening;
   }
 
+  /** Of the models that are open. */
+  async stats(): Promise<readonly { readonly id: string; readonly stats: SchedulerStats }[]> {
+    const open = await Promise.allSettled(this.#open.values());
+    return Promise.all(open.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])).map(async ({ id, generator }) => ({ id, stats: await generator.stats() })));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const open = await Promise.allSettled(this.#open.values());
     await Promise.all(open.map(async (result) => (result.status === 'fulfilled' ? result.value.generator.dispose() : undefined)));
@@ -78,7 +84,7 @@ export class Models implements AsyncDisposable {
     return name === 'default' || legacyEngines.includes(name) ? this.defaultModel : name;
   }
 
-  async #load(id: string): Promise<OpenModel & { generator: ModelGenerator }> {
+  async #load(id: string): Promise<OpenModel> {
     const folder = await resolveModel(id);
     const [generator, tokenizer] = await Promise.all([openGenerator(id, this.#options.open ?? {}), loadTokenizer(folder)]);
     const { contextLength, defaults } = generator.info;

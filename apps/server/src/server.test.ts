@@ -112,6 +112,49 @@ test('completions take every form of prompt, echo, best_of, and the names and pa
   expect(streamed).toBe(several.choices[0]?.text);
 });
 
+test('answers in JSON, and in JSON of a schema, streamed or not; a schema that cannot be held is refused', async () => {
+  const schema = {
+    type: 'object', additionalProperties: false, required: ['mood', 'score'],
+    properties: { mood: { enum: ['good', 'bad'] }, score: { type: 'integer', minimum: 0, maximum: 10 } },
+  };
+  const ask = { model: 'parley-nano', messages: hello, temperature: 0, max_tokens: 60 } as const;
+  const format = { type: 'json_schema', json_schema: { name: 'mood', strict: true, schema } } as const;
+  const answer = await client.chat.completions.create({ ...ask, response_format: format });
+  const value = JSON.parse(answer.choices[0]?.message.content ?? '') as unknown;
+  expect(new Ajv().compile(schema)(value), JSON.stringify(value)).toBe(true);
+  let streamed = '';
+  for await (const chunk of await client.chat.completions.create({ ...ask, response_format: format, stream: true })) streamed += chunk.choices[0]?.delta.content ?? '';
+  expect(streamed).toBe(answer.choices[0]?.message.content);
+  const bad = { ...format, json_schema: { ...format.json_schema, schema: { not: {} } } };
+  await expect(client.chat.completions.create({ ...ask, response_format: bad })).rejects.toMatchObject({ status: 400, param: 'response_format' });
+});
+
+test('embeddings: vectors of length 1, as numbers and as base64, of texts and of tokens', async () => {
+  const one = await client.embeddings.create({ model: 'parley-nano', input: ['Good morning!', 'The cat sat.'], encoding_format: 'float' });
+  conforms('CreateEmbeddingResponse', one);
+  for (const { embedding } of one.data) expect(Math.hypot(...embedding)).toBeCloseTo(1, 5);
+  const { tokenizer } = await models.get('parley-nano');
+  const tokens = await client.embeddings.create({ model: 'parley-nano', input: tokenizer.encode('The cat sat.'), encoding_format: 'float' });
+  expect(tokens.data[0]?.embedding).toEqual(one.data[1]?.embedding);
+  // The client asks for base64 where nobody says otherwise, and decodes it.
+  const packed = await client.embeddings.create({ model: 'parley-nano', input: 'Good morning!' });
+  const [numbers = [], same = []] = [packed.data[0]?.embedding, one.data[0]?.embedding];
+  for (const [i, number] of numbers.entries()) expect(number).toBeCloseTo(same[i] ?? NaN, 6);
+});
+
+test('16 at once give what each gives alone, and the second turn of a chat is not read from the beginning', async () => {
+  const ask = (seed: number) => client.chat.completions.create({ model: 'parley-nano', messages: hello, seed, max_tokens: 12, temperature: 1 });
+  const together = await Promise.all(Array.from({ length: 16 }, (_, seed) => ask(seed)));
+  for (const seed of [0, 7, 15]) expect((await ask(seed)).choices[0]?.message.content).toBe(together[seed]?.choices[0]?.message.content);
+  const second = await client.chat.completions.create({
+    model: 'parley-nano', max_tokens: 2, messages: [...hello, { role: 'assistant', content: together[3]?.choices[0]?.message.content ?? '' }, { role: 'user', content: 'Why?' }],
+  });
+  expect(second.usage?.prompt_tokens_details?.cached_tokens).toBeGreaterThan(8);
+  const metrics = await (await raw('/metrics')).text();
+  expect(metrics).toMatch(/^vllm:num_requests_running\{model_name="parley-nano"\} 0$/m);
+  expect(Number(/^vllm:generation_tokens_total\{.*\} (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(16 * 2);
+});
+
 test('models are listed and looked up; names configured and older ones stand for them', async () => {
   const list = await client.models.list();
   conforms('ListModelsResponse', { object: list.object, data: list.data });
