@@ -20,7 +20,7 @@ namespace PARLEY_ISA {
 /** Keys to a block: scores of 6 rows are 1.5 KiB, packed keys of size 64 are 16 KiB. A multiple of BLOCK_COLUMNS. */
 constexpr int64_t KEYS = 64;
 /** Most rows that share what a chunk packs of the keys: a multiple of BLOCK_ROWS. */
-constexpr int64_t LARGEST_TILE = 48;
+constexpr int64_t LARGEST_TILE = 96;
 
 static_assert(
     sizeof(float) * (BLOCK_ROWS * KEYS + 2 * LARGEST_TILE + (2 * LARGEST_TILE + 2 * KEYS) * LARGEST_HEAD) <= SCRATCH_BYTES,
