@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   train: () => import('./commands/train.ts'),
   eval: () => import('./commands/eval.ts'),
   serve: () => import('./commands/serve.ts'),
+  pull: () => import('./commands/pull.ts'),
   models: () => import('./commands/models.ts'),
   export: () => import('./commands/export.ts'),
   bench: () => import('./commands/bench.ts'),

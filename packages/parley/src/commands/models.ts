@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '@parley/engine';
 import { parameterCount } from '@parley/model';
-import { ggufIn, listAdapters, listModels, type ListedModel, loadConfig } from '@parley/model/node';
+import { cacheFolder, ggufIn, listAdapters, listModels, type ListedModel, listUnfinished, loadConfig } from '@parley/model/node';
 import { type Command, Option } from 'commander';
 import { describeError } from '../errors.ts';
 import { asked, collect, parseAdapter } from '../generation-flags.ts';
@@ -30,7 +30,7 @@ async function describe(model: ListedModel): Promise<ModelRow> {
 export function register(program: Command): void {
   const command = program
     .command('models')
-    .description('list the models and adapters here: those that ship with Parley and those trained into runs/')
+    .description('list the models and adapters here: those that ship with Parley, those trained into runs/, and those pulled from a hub')
     .option('--verbose', 'also their folders, and which backend runs them here and why')
     .option('--json', 'print one JSON array')
     .addHelpText('after', `
@@ -54,7 +54,7 @@ Examples:
         process.stdout.write(`${JSON.stringify([...rows, ...adapters])}\n`);
         return;
       }
-      if (rows.length === 0) process.stdout.write('No models here yet. Train one: parley train FOLDER_OF_TEXTS\n');
+      if (rows.length === 0) process.stdout.write('No models here yet. Train one: parley train FOLDER_OF_TEXTS, or fetch one: parley pull OWNER/NAME\n');
       const width = Math.max(0, ...[...rows, ...adapters].map((row) => row.name.length));
       for (const row of rows) {
         const facts = [
@@ -66,6 +66,9 @@ Examples:
       }
       for (const { name, rank, base_model: base } of adapters) {
         process.stdout.write(`${name.padEnd(width)}  adapter of rank ${rank} for ${base ?? 'a model that is not named'}: --adapter ${name}\n`);
+      }
+      for (const { repository, bytes } of await listUnfinished(cacheFolder())) {
+        process.stdout.write(`${repository}  not whole, ${formatBytes(bytes)} of unfinished files: parley pull goes on, parley models remove deletes\n`);
       }
       if (options.verbose === true) {
         const { chooseBackend } = await import('@parley/engine/node');
@@ -87,5 +90,17 @@ Examples:
       const { mergeAdapters } = await import('../merge.ts');
       const folder = await asked(() => mergeAdapters(model, { ...options, adapters: options.adapter.map(parseAdapter) }));
       process.stdout.write(`The model is in ${folder}\n`);
+    });
+  command
+    .command('remove')
+    .description('delete a model that was pulled from a hub')
+    .argument('<owner/name[@revision]>', 'the model; without a revision all of them, and what was half fetched')
+    .option('--yes', 'do not ask')
+    .addHelpText('after', `
+Examples:
+  $ parley models remove HuggingFaceTB/SmolLM2-135M-Instruct`)
+    .action(async (model: string, options: { yes?: boolean }) => {
+      const { removePulled } = await import('../pull.ts');
+      await removePulled(model, { yes: options.yes === true });
     });
 }
