@@ -13,7 +13,8 @@ export function parseByteLevel(parts: { model: unknown; preTokenizer: unknown; d
   vocabulary: ReadonlyMap<string, number>;
   finish(idOf: (token: string) => number | undefined): TextModel;
 } {
-  const { scanner, split } = parsePreTokenizer(parts.preTokenizer);
+  const preTokenizer = parsePreTokenizer(parts.preTokenizer);
+  const { scanner } = preTokenizer;
   checkDecoder(parts.decoder, 'decoder');
   const model = parseModel(parts.model);
   const { vocabulary } = model;
@@ -31,7 +32,7 @@ export function parseByteLevel(parts: { model: unknown; preTokenizer: unknown; d
     });
     const append = (ids: number[], text: string): void => {
       if (scanner === undefined) {
-        split(text, (piece, start, end) => words.encode(piece, start, end, ids));
+        preTokenizer.split(text, (piece, start, end) => words.encode(piece, start, end, ids));
         return;
       }
       for (let start = 0; start < text.length;) {

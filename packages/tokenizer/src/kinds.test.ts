@@ -1,10 +1,17 @@
 /** BPE over characters, Unigram and WordPiece: values worked out by hand, and Hugging Face's own JavaScript library beside them. */
-import { Tokenizer as Library } from '@huggingface/tokenizers';
+import * as library from '@huggingface/tokenizers';
 import { describe, expect, test } from 'vitest';
 import { TokenizerFormatError } from './errors.ts';
 import { bertStyle, learnMerges, learnPieces, llamaStyle, t5Style } from './testing/kinds.ts';
 import { nastyText, numbers } from './testing/corpus.ts';
 import { Tokenizer } from './tokenizer.ts';
+
+/** What is used of it here: its own types do not resolve for modules of Node. */
+interface Library {
+  encode(text: string): { ids: number[] };
+  decode(ids: readonly number[], options: { skip_special_tokens: boolean }): string;
+}
+const { Tokenizer: Library } = library as unknown as { Tokenizer: new (tokenizer: object, config: object) => Library };
 
 const byte = (value: number): number => 3 + value;
 
@@ -194,16 +201,16 @@ describe("the same ids and texts as @huggingface/tokenizers", () => {
 
   for (const [kind, file] of Object.entries(kinds)) {
     test(`${kind}: 200 nasty texts`, () => {
-      const library = new Library({ ...file, truncation: null }, { clean_up_tokenization_spaces: false });
+      const theirs = new Library({ ...file, truncation: null }, { clean_up_tokenization_spaces: false });
       const ours = Tokenizer.fromJSON(file);
       const below = numbers(17);
       for (let seed = 100; seed < 300; seed++) {
         const text = agreed(nastyText(seed, 1 + below(120)));
         const ids = ours.encode(text);
-        expect(ids, JSON.stringify(text)).toEqual(library.encode(text).ids);
+        expect(ids, JSON.stringify(text)).toEqual(theirs.encode(text).ids);
         const skip = ours.decode(ids, { skipSpecialTokens: true });
         expect(streamed(ours, ids, { skipSpecialTokens: true }).join('')).toBe(skip);
-        if (ids.length > 2) expect(skip, JSON.stringify(text)).toBe(library.decode(ids, { skip_special_tokens: true }));
+        expect(skip, JSON.stringify(text)).toBe(theirs.decode(ids, { skip_special_tokens: true }));
       }
     });
   }

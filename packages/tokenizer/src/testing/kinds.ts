@@ -34,7 +34,7 @@ export function llamaStyle(pieces: readonly string[], merges: readonly (readonly
     },
     model: {
       type: 'BPE', dropout: null, unk_token: '<unk>', continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: true, byte_fallback: true,
-      vocab: Object.fromEntries([...new Map(tokens.map((piece, id) => [piece, id] as const))]), merges: merges.map((pair) => pair.join(' ')),
+      vocab: Object.fromEntries(new Map(tokens.map((piece, id) => [piece, id] as const))), merges: merges.map((pair) => pair.join(' ')),
     },
   };
 }
