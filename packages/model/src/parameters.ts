@@ -13,6 +13,9 @@ import { ModelError } from './errors.ts';
 /** How a model's matrices are held in memory. Norms, biases and learned positions are f32 in every case. */
 export type WeightDType = Extract<DType, 'f32' | 'q8' | 'q4'>;
 
+/** One dtype for all matrices, or one for each, quantized ones all: a file may have them in several. */
+export type HeldIn = WeightDType | ((spec: ParameterSpec) => Exclude<WeightDType, 'f32'>);
+
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: Shape;
@@ -82,11 +85,11 @@ export function parameterCount(config: TransformerConfig): number {
 }
 
 /** The dtype a parameter takes in a model held in `dtype`. */
-const storedDType = (spec: ParameterSpec, dtype: WeightDType): WeightDType =>
-  spec.kind === 'matrix' || spec.kind === 'tokens' ? dtype : 'f32';
+const storedDType = (spec: ParameterSpec, dtype: HeldIn): WeightDType =>
+  spec.kind !== 'matrix' && spec.kind !== 'tokens' ? 'f32' : typeof dtype === 'string' ? dtype : dtype(spec);
 
 /** Bytes of weights and rotary tables in a backend's memory. Throws ModelError when a matrix cannot be held in `dtype`. */
-export function modelBytes(backend: Backend, config: TransformerConfig, dtype: WeightDType = 'f32'): number {
+export function modelBytes(backend: Backend, config: TransformerConfig, dtype: HeldIn = 'f32'): number {
   const tables = config.positions === 'rotary' ? (hasSlidingTheta(config) ? 2 : 1) : 0;
   let bytes = tables * 4 * config.contextLength * config.headSize;
   for (const spec of parameterSpecs(config)) {
@@ -110,12 +113,12 @@ export function modelBytes(backend: Backend, config: TransformerConfig, dtype: W
 export class ParameterBuilder implements Disposable {
   readonly specs: readonly ParameterSpec[];
   readonly #backend: Backend;
-  readonly #dtype: WeightDType;
+  readonly #dtype: HeldIn;
   readonly #built = new Map<string, Tensor>();
   #staging: Tensor | null = null;
 
   /** Throws MemoryLimitError, before anything is allocated, when the model does not fit. */
-  constructor(backend: Backend, config: TransformerConfig, dtype: WeightDType) {
+  constructor(backend: Backend, config: TransformerConfig, dtype: HeldIn) {
     this.#backend = backend;
     this.#dtype = dtype;
     this.specs = parameterSpecs(config);
@@ -123,12 +126,12 @@ export class ParameterBuilder implements Disposable {
     const requestedBytes = modelBytes(backend, config, dtype) + 4 * staged;
     const { allocatedBytes: usedBytes, limitBytes } = backend.stats();
     if (usedBytes + requestedBytes > limitBytes) {
-      const smaller = dtype === 'f32' ? 'load it in dtype "q8" or "q4", or choose a smaller one' : 'choose a smaller one';
+      const others = dtype === 'f32' ? 'load it in dtype "q8" or "q4", or ' : dtype === 'q4' ? '' : 'load it in dtype "q4", or ';
       throw new MemoryLimitError(
-        `the model (${parameterCount(config).toLocaleString('en-US')} parameters in ${dtype}` +
+        `the model (${parameterCount(config).toLocaleString('en-US')} parameters in ${typeof dtype === 'string' ? dtype : 'q8 and q4'}` +
           `${staged > 0 ? `, with ${formatBytes(4 * staged)} to quantize through` : ''})`,
         { requestedBytes, usedBytes, limitBytes },
-        smaller,
+        `${others}choose a smaller one`,
       );
     }
     if (staged > 0) this.#staging = Tensor.allocate(backend, [staged]);

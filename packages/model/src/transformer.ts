@@ -170,9 +170,9 @@ export class Transformer implements Disposable {
     return builder.finish((parameters) => new Transformer(backend, config, parameters));
   }
 
-  /** How its matrices are held. */
+  /** How its matrices are held: those of the layers, where the embedding table is held otherwise. */
   get dtype(): DType {
-    return this.#embedding.dtype;
+    return this.#blocks[0]?.q.weight.dtype ?? this.#embedding.dtype;
   }
 
   /** Trained values; tied embeddings count once. */

@@ -1,6 +1,6 @@
 /** Opens a model folder for generation on this thread: backend, weights, tokenizer, and what the folder says about them. */
 import { type BackendOptions, createBackend } from '@parley/engine/node';
-import { modelBytes, parameterCount, type TransformerConfig, type WeightDType } from '@parley/model';
+import { parameterCount, type TransformerConfig, type WeightDType } from '@parley/model';
 import { adapterName, loadAdapter, loadGenerationConfig, loadModel, resolveAdapter } from '@parley/model/node';
 import { loadTokenizer } from '@parley/tokenizer/node';
 import { BatchingGenerator } from '../batching/batching-generator.ts';
@@ -75,7 +75,7 @@ export class LoadedGenerator extends BatchingGenerator {
       folder, dtype,
       family: config.family,
       parameters: parameterCount(config),
-      weightBytes: modelBytes(backend, config, dtype),
+      weightBytes: [...model.parameters.values()].reduce((sum, tensor) => sum + backend.byteLength(tensor.shape, tensor.dtype), 0),
       contextLength: config.contextLength,
       vocabSize: config.vocabSize,
       chat: tokenizer.chatTemplate !== undefined,

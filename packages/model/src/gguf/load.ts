@@ -5,7 +5,7 @@ import type { LoadWeightsOptions } from '../checkpoint.ts';
 import type { TransformerConfig } from '../config.ts';
 import { CheckpointError, count } from '../errors.ts';
 import type { GenerationConfig } from '../generation-config.ts';
-import { ParameterBuilder, type ParameterSpec, type WeightDType } from '../parameters.ts';
+import { type HeldIn, ParameterBuilder, type ParameterSpec, type WeightDType } from '../parameters.ts';
 import type { ByteSource } from '../safetensors.ts';
 import { Transformer } from '../transformer.ts';
 import { configFromGguf } from './architecture.ts';
@@ -50,14 +50,20 @@ export class GgufModel {
     return [...bytes].sort((a, b) => b[1] - a[1])[0]?.[0] ?? 'F32';
   }
 
-  /**
-   * What the model is held in where nobody says: f32 for floats, q4 for Q4_0, q8 for every other quantized type. Q8_0 and Q4_0 blocks keep
-   * their codes and scales exactly; finer types lose up to half a step of q8.
-   */
+  /** What the model is held in where nobody says: f32 for a file of floats; for a quantized one q4 or q8, as most of its matrices are. */
   get dtype(): WeightDType {
     const { type } = this;
-    if (type === 'F32' || type === 'F16' || type === 'BF16') return 'f32';
-    return type === 'Q4_0' ? 'q4' : 'q8';
+    return type === 'F32' || type === 'F16' || type === 'BF16' ? 'f32' : nearest(type);
+  }
+
+  /**
+   * Of a quantized file, what each matrix is held in where nobody says: q4 for Q4_0, q8 for everything else. Q8_0 and Q4_0 blocks keep
+   * their codes and scales exactly; other types lose up to half a step of q8.
+   */
+  get heldIn(): HeldIn {
+    if (this.dtype === 'f32') return 'f32';
+    const types = new Map(ggufTensors(this.config).flatMap(({ name, parameters }) => parameters.map((parameter) => [parameter, this.file.tensors.get(name)?.type])));
+    return ({ name }) => nearest(types.get(name) ?? 'F32');
   }
 
   /** Fills `out` with a tensor's values from the `first`-th on, which begins a block. */
@@ -79,6 +85,8 @@ export class GgufModel {
   }
 }
 
+const nearest = (type: TensorType): 'q8' | 'q4' => (type === 'Q4_0' ? 'q4' : 'q8');
+
 async function readTensor(
   source: ByteSource,
   place: { file: GgufFile; tensor: string; first: number; bytes: Uint8Array },
@@ -97,7 +105,7 @@ async function readTensor(
 }
 
 /**
- * A model with the weights of a GGUF file, by default held in what is nearest to the file's type (`GgufModel.dtype`). Throws
+ * A model with the weights of a GGUF file, by default held in what is nearest to the file's types (`GgufModel.heldIn`). Throws
  * CheckpointError for missing, unexpected or wrong-shaped tensors before any memory is taken, MemoryLimitError when the model does not fit.
  */
 export async function loadGguf(backend: Backend, model: GgufModel, options: LoadWeightsOptions = {}): Promise<Transformer> {
@@ -107,7 +115,7 @@ export async function loadGguf(backend: Backend, model: GgufModel, options: Load
   const sizes = stored.map(({ name }) => model.file.tensors.get(name)!).map(({ begin, end }) => end - begin);
   const totalBytes = sizes.reduce((sum, size) => sum + size, 0);
   let loadedBytes = 0;
-  using builder = new ParameterBuilder(backend, config, options.dtype ?? model.dtype);
+  using builder = new ParameterBuilder(backend, config, options.dtype ?? model.heldIn);
   const specs = new Map(builder.specs.map((spec) => [spec.name, spec]));
   for (const [i, tensor] of stored.entries()) {
     let first = 0;

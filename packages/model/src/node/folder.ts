@@ -63,8 +63,8 @@ export async function loadGenerationConfig(folder: string): Promise<GenerationCo
 }
 
 /**
- * The model in a folder or a GGUF file, its matrices held in `dtype`: by default f32, and what is nearest to the file's type for a
- * quantized GGUF (see `GgufModel.dtype`). Throws ConfigError, GgufError, CheckpointError or MemoryLimitError; then nothing stays allocated.
+ * The model in a folder or a GGUF file, its matrices held in `dtype`: by default f32, and what is nearest to each matrix for a
+ * quantized GGUF (see `GgufModel.heldIn`). Throws ConfigError, GgufError, CheckpointError or MemoryLimitError; then nothing stays allocated.
  */
 export async function loadModel(folder: string, options: LoadModelOptions): Promise<Transformer> {
   const labels = options.body === true ? null : await loadLabels(folder);
