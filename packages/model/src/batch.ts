@@ -38,6 +38,8 @@ export interface Batch {
 export interface PlacedBatch {
   readonly tokens: Tensor;
   readonly positions: Tensor;
+  /** The largest of them. */
+  readonly lastPosition: number;
   /** null where the model has none. */
   readonly tokenTypes: Tensor | null;
   /** i32 (S, 4), as `attention` takes them. */
@@ -148,6 +150,7 @@ export function placeBatch(arena: Arena, config: TransformerConfig, batch: Batch
   return {
     tokens: arena.from(tokens),
     positions: arena.from(positions),
+    lastPosition: positions.reduce((most, position) => Math.max(most, position), 0),
     tokenTypes: config.tokenTypes === undefined ? null : arena.from(tokenTypes ?? new Int32Array(n)),
     sequences: arena.from(spans, [sequences.length, 4]),
     maxQueryLength,

@@ -13,7 +13,7 @@ import { bertConfig } from './presets.ts';
 const schema = z.object({
   vocab_size: field.size.default(30_522),
   hidden_size: field.size.default(768),
-  num_hidden_layers: field.size.default(12),
+  num_hidden_layers: field.layers.default(12),
   num_attention_heads: field.size.default(12),
   intermediate_size: field.size.default(3_072),
   hidden_act: z.string().default('gelu'),

@@ -79,6 +79,9 @@ export interface OptionalFeatures {
   readonly pooler?: boolean;
 }
 
+/** Deeper than any model; a number beyond is a mistake, and would take its time to be found out otherwise. */
+const MOST_LAYERS = 10_000;
+
 const POSITIVE_INTEGERS = [
   'vocabSize', 'hiddenSize', 'layers', 'heads', 'keyValueHeads', 'headSize', 'intermediateSize', 'contextLength',
 ] as const satisfies readonly (keyof TransformerConfig)[];
@@ -90,6 +93,9 @@ export function checkConfig(config: TransformerConfig): TransformerConfig {
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new ConfigError(`${field} is ${value}: it has to be a whole number from 1`, { field, value });
     }
+  }
+  if (config.layers > MOST_LAYERS) {
+    throw new ConfigError(`layers is ${config.layers}: no model has over ${MOST_LAYERS}, correct it`, { field: 'layers', value: config.layers });
   }
   if (config.heads % config.keyValueHeads !== 0) {
     throw new ConfigError(

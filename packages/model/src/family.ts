@@ -59,12 +59,22 @@ const FIXED: Readonly<Record<string, unknown>> = {
 };
 
 export const field = {
-  size: z.number().int().positive(),
+  size: z.number().int().positive().max(2 ** 31 - 1),
+  layers: z.number().int().positive().max(10_000),
   positive: z.number().positive(),
   boolean: z.boolean(),
 };
 
-const show = (value: unknown): string => JSON.stringify(value) ?? String(value);
+/** A value for a message, cut where it is long; a list in a list in a list … has no end that could be shown. */
+export function show(value: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    text = Array.isArray(value) ? 'a list' : 'an object';
+  }
+  return text.length <= 200 ? text : `${text.slice(0, 200)}…`;
+}
 
 /**
  * Reads the fields of `schema` out of a config and refuses what is left, unless it is harmless, null, or in `fixed` with the
@@ -82,8 +92,8 @@ export function readFields<Shape extends z.ZodRawShape>(
   const { schema, file } = rules;
   const fixed: Readonly<Record<string, unknown>> = { ...FIXED, ...rules.fixed };
   for (const [name, value] of Object.entries(json)) {
-    if (name in schema.shape || HARMLESS.has(name) || rules.harmless.includes(name) || value === null) continue;
-    if (!(name in fixed)) {
+    if (Object.hasOwn(schema.shape, name) || HARMLESS.has(name) || rules.harmless.includes(name) || value === null) continue;
+    if (!Object.hasOwn(fixed, name)) {
       throw new ConfigError(
         `${file}: ${name} is ${show(value)}, a field Parley does not know and which may change the computation: ` +
           'remove it if it does not, or use another model',
@@ -114,10 +124,10 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
 };
 
 export function parseActivation(value: string, place: { field: string; file: string }): Activation {
-  const activation = ACTIVATIONS[value];
+  const activation = Object.hasOwn(ACTIVATIONS, value) ? ACTIVATIONS[value] : undefined;
   if (activation !== undefined) return activation;
   throw new ConfigError(
-    `${place.file}: ${place.field} is "${value}"; Parley computes ${Object.keys(ACTIVATIONS).join(', ')}: ` +
+    `${place.file}: ${place.field} is ${show(value)}; Parley computes ${Object.keys(ACTIVATIONS).join(', ')}: ` +
       'use a model with one of these',
     { field: place.field, value },
   );

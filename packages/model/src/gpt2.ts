@@ -14,7 +14,7 @@ const schema = z.object({
   n_positions: field.size.default(1_024),
   n_ctx: field.size.nullish(),
   n_embd: field.size.default(768),
-  n_layer: field.size.default(12),
+  n_layer: field.layers.default(12),
   n_head: field.size.default(12),
   n_inner: field.size.nullish(),
   activation_function: z.string().default('gelu_new'),

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { bert } from './bert.ts';
 import type { FamilyName, TransformerConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
-import type { Family } from './family.ts';
+import { type Family, show } from './family.ts';
 import { gemma, gemma3 } from './gemma.ts';
 import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';
@@ -24,7 +24,7 @@ export function parseConfigJSON(json: unknown, file = 'config.json'): Transforme
   const family = Object.values(families).find(({ name }) => name === type);
   if (family === undefined) {
     throw new ConfigError(
-      `${file}: model_type is ${JSON.stringify(type) ?? 'missing'}; Parley knows ${Object.keys(families).join(', ')}: ` +
+      `${file}: model_type is ${type === undefined ? 'missing' : show(type)}; Parley knows ${Object.keys(families).join(', ')}: ` +
         'use a model of these families',
       { field: 'model_type', value: type },
     );

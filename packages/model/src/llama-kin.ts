@@ -26,7 +26,7 @@ export const kinFields = (defaults: Defaults) => ({
   vocab_size: field.size.default(defaults.vocab),
   hidden_size: field.size.default(defaults.hidden),
   intermediate_size: field.size.default(defaults.intermediate),
-  num_hidden_layers: field.size.default(defaults.layers),
+  num_hidden_layers: field.layers.default(defaults.layers),
   num_attention_heads: field.size.default(defaults.heads),
   num_key_value_heads: field.size.nullish(),
   head_dim: field.size.nullish(),

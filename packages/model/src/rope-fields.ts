@@ -65,11 +65,11 @@ function parseScaling(rope: RopeParameters, place: { file: string; field: string
     llama3: ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
     yarn: ['factor', 'original_max_position_embeddings', 'attention_factor', 'beta_fast', 'beta_slow', 'truncate'],
   };
-  const names = takes[type];
+  const names = Object.hasOwn(takes, type) ? takes[type] : undefined;
   if (names === undefined) {
     const name = rope.rope_type === undefined ? 'type' : 'rope_type';
     throw new ConfigError(
-      `${file}: ${place.field}.${name} is "${type}"; Parley computes ${Object.keys(takes).join(', ')}: use a model with one of these`,
+      `${file}: ${place.field}.${name} is ${JSON.stringify(type.slice(0, 200))}; Parley computes ${Object.keys(takes).join(', ')}: use a model with one of these`,
       { field: `${place.field}.${name}`, value: type },
     );
   }
