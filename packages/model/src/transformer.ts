@@ -12,20 +12,13 @@ import { AdapterError, BatchError, count, ModelError } from './errors.ts';
 import { initialValues } from './initialize.ts';
 import { type AdapterPart, type LoraAdapter, lowRank } from './lora.ts';
 import { ParameterBuilder, parameterSpecs, type WeightDType } from './parameters.ts';
-import { rotaryFrequencies, type RopeScaling } from './rope.ts';
+import { RotaryTables } from './rotary.ts';
 
 interface Affine {
   /** The weight's. */
   readonly name: string;
   readonly weight: Tensor;
   readonly bias?: Tensor;
-}
-
-/** Tables of the rotary angles: cos and sin (contextLength, D/2), both views of one allocation. */
-interface RotaryTables {
-  readonly memory: Tensor;
-  readonly cos: Tensor;
-  readonly sin: Tensor;
 }
 
 /** One block's parameters, looked up once; null where the family has none. */
@@ -128,8 +121,9 @@ export class Transformer implements Disposable {
     this.#positions = parameters.get('model.embed_positions.weight') ?? null;
     this.#tokenTypes = parameters.get('model.embed_token_types.weight') ?? null;
     this.#embeddingNorm = optional('model.embed_norm');
-    const rotary = config.positions === 'rotary' ? rotaryTables(backend, config, config.ropeTheta, config.ropeScaling) : null;
-    const slidingRotary = rotary && hasSlidingTheta(config) ? rotaryTables(backend, config, config.slidingRopeTheta!) : null;
+    const { headSize, contextLength, ropeTheta: theta, ropeScaling: scaling } = config;
+    const rotary = config.positions === 'rotary' ? new RotaryTables(backend, { headSize, contextLength, theta, scaling }) : null;
+    const slidingRotary = rotary && hasSlidingTheta(config) ? new RotaryTables(backend, { headSize, contextLength, theta: config.slidingRopeTheta! }) : null;
     this.#rotary = [rotary, slidingRotary].filter((tables) => tables !== null);
     this.#blocks = Array.from({ length: config.layers }, (_, layer) => {
       const block = `model.layers.${layer}`;
@@ -306,7 +300,7 @@ export class Transformer implements Disposable {
 
   dispose(): void {
     for (const parameter of this.parameters.values()) parameter.dispose();
-    for (const { memory } of this.#rotary) memory.dispose();
+    for (const tables of this.#rotary) tables.dispose();
     this.#scratch.dispose();
   }
 
@@ -346,7 +340,7 @@ export class Transformer implements Disposable {
       k = this.#normalizeHeads(ctx, k, block.keyNorm);
     }
     if (block.rotary) {
-      const { cos, sin } = block.rotary;
+      const { cos, sin } = block.rotary.upTo(batch.lastPosition);
       const angles = { positions: batch.positions, cos, sin };
       q = ops.rotary(ctx, q, angles);
       k = ops.rotary(ctx, k, angles);
@@ -426,22 +420,4 @@ function tanh(ctx: Context, x: Tensor): Tensor {
   const sequences = ctx.arena.from(Int32Array.of(0, x.size, 0, 2), [1, 4]);
   const q = x.reshape(x.size, 1, 1);
   return ops.attention(ctx, { q, k: ends, v: ends, sequences, maxQueryLength: x.size, causal: false, scale: 1 }).reshape(...x.shape);
-}
-
-/** cos and sin of position · frequency, (contextLength, D/2), from angles in float64. */
-function rotaryTables(backend: Backend, config: TransformerConfig, theta: number, scaling?: RopeScaling): RotaryTables {
-  const half = config.headSize / 2;
-  const size = config.contextLength * half;
-  const values = new Float32Array(2 * size);
-  const { frequencies, magnitude } = rotaryFrequencies(config.headSize, theta, scaling);
-  for (let i = 0; i < half; i++) {
-    const frequency = frequencies[i]!;
-    for (let position = 0; position < config.contextLength; position++) {
-      values[position * half + i] = magnitude * Math.cos(position * frequency);
-      values[size + position * half + i] = magnitude * Math.sin(position * frequency);
-    }
-  }
-  const memory = Tensor.from(backend, values, [2, config.contextLength, half]);
-  const table = (index: number): Tensor => memory.rows(index, index + 1).reshape(config.contextLength, half);
-  return { memory, cos: table(0), sin: table(1) };
 }
