@@ -9,6 +9,7 @@
 import { type Backend, type DType, formatBytes, MemoryLimitError, type Shape, Tensor } from '@parley/engine';
 import { checkConfig, hasSlidingTheta, type TransformerConfig } from './config.ts';
 import { ModelError } from './errors.ts';
+import { rotaryBytes } from './rotary.ts';
 
 /** How a model's matrices are held in memory. Norms, biases and learned positions are f32 in every case. */
 export type WeightDType = Extract<DType, 'f32' | 'q8' | 'q4'>;
@@ -88,10 +89,9 @@ export function parameterCount(config: TransformerConfig): number {
 const storedDType = (spec: ParameterSpec, dtype: HeldIn): WeightDType =>
   spec.kind !== 'matrix' && spec.kind !== 'tokens' ? 'f32' : typeof dtype === 'string' ? dtype : dtype(spec);
 
-/** Bytes of weights and rotary tables in a backend's memory. Throws ModelError when a matrix cannot be held in `dtype`. */
+/** Bytes of weights and of rotary tables, as a model has them when it is loaded, in a backend's memory. Throws ModelError when a matrix cannot be held in `dtype`. */
 export function modelBytes(backend: Backend, config: TransformerConfig, dtype: HeldIn = 'f32'): number {
-  const tables = config.positions === 'rotary' ? (hasSlidingTheta(config) ? 2 : 1) : 0;
-  let bytes = tables * 4 * config.contextLength * config.headSize;
+  let bytes = config.positions === 'rotary' ? (hasSlidingTheta(config) ? 2 : 1) * rotaryBytes(config) : 0;
   for (const spec of parameterSpecs(config)) {
     const stored = storedDType(spec, dtype);
     const columns = spec.shape.at(-1) ?? 0;
