@@ -7,6 +7,7 @@ export const BENCHMARKS: Readonly<Record<string, () => Promise<{ benchmark: Benc
   decode: () => import('./decode.ts'),
   prefill: () => import('./prefill.ts'),
   train: () => import('./train.ts'),
+  'serve-engine': () => import('./serve-engine.ts'),
   tokenizer: () => import('./tokenizer.ts'),
   data: () => import('./data.ts'),
   dedup: () => import('./dedup.ts'),

@@ -5,7 +5,7 @@ export class Inbox {
   readonly events: GenerateEvent[] = [];
   /** There will be nothing more: the request is complete, was stopped, or failed. */
   ended = false;
-  error: unknown = undefined;
+  error: Error | undefined;
   #wake: (() => void) | undefined;
 
   notify(): void {

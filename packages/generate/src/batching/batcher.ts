@@ -15,7 +15,7 @@ import type { LanguageModel } from '../runner.ts';
 import { FairQueue } from './fair-queue.ts';
 import { KeyValuePool } from './pool.ts';
 import { commonPrefix, PrefixCache, type Remembered } from './prefix-cache.ts';
-import { type BatchRequest, Sequence } from './request.ts';
+import type { BatchRequest, Sequence } from './request.ts';
 import { type BatchingSettings, poolPages, type SchedulerStats } from './settings.ts';
 
 /** Tokens a sequence gets room for beyond those it has, if there is room: it then grows seldom. */
@@ -139,7 +139,7 @@ export class Batcher {
   }
 
   #start(): void {
-    this.#loop ??= this.#run().catch((error: unknown) => this.#closeAll(error)).finally(() => {
+    this.#loop ??= this.#run().catch((error: unknown) => this.#closeAll(asError(error))).finally(() => {
       this.#loop = undefined;
       this.#sweep();
       // Somebody may have come between the last look and here.
@@ -147,7 +147,7 @@ export class Batcher {
     });
   }
 
-  #closeAll(error: unknown): void {
+  #closeAll(error: Error): void {
     const requests = [...this.#queue, ...[...this.#running, ...this.#preempted].map(({ request }) => request)];
     for (const request of requests) request.close(error);
   }
@@ -165,7 +165,7 @@ export class Batcher {
         await this.#step(plan);
       } catch (error) {
         // The step failed for all of its sequences; whether their rows were written is not known.
-        for (const { sequence } of plan) this.#fail(sequence, error);
+        for (const { sequence } of plan) this.#fail(sequence, asError(error));
       } finally {
         this.#stepping = false;
       }
@@ -181,7 +181,8 @@ export class Batcher {
     for (const sequence of this.#running.filter(({ request }) => request.closed)) this.#leave(sequence);
     const still = this.#preempted.filter(({ request }) => !request.closed);
     this.#preempted.splice(0, Infinity, ...still);
-    for (const request of [...this.#queue]) if (request.closed) this.#queue.remove(request);
+    const gone = [...this.#queue].filter(({ closed }) => closed);
+    for (const request of gone) this.#queue.remove(request);
   }
 
   // ---- places -------------------------------------------------------------------------------------------------
@@ -291,7 +292,7 @@ export class Batcher {
     this.#counters.preemptions++;
   }
 
-  #fail(sequence: Sequence, error: unknown): void {
+  #fail(sequence: Sequence, error: Error): void {
     const { extent } = sequence;
     sequence.request.close(error);
     if (!this.#running.includes(sequence)) return;
@@ -410,7 +411,7 @@ export class Batcher {
       if (ended) this.#leave(sequence);
       if (request.closed) this.#countEnd();
     } catch (error) {
-      request.close(error); // its sequences leave before the next step
+      request.close(asError(error)); // its sequences leave before the next step
     }
   }
 
@@ -421,6 +422,9 @@ export class Batcher {
     this.#lastEnd = now;
   }
 }
+
+/** What was thrown, as it is caught. */
+const asError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
 
 /** The error for a request that all the memory for keys and values could not hold. */
 export function poolTooSmall(tokens: number, capacity: number, model: LanguageModel): MemoryLimitError {

@@ -103,7 +103,7 @@ export class BatchingGenerator extends LocalGenerator {
     };
     this.#alone.add(controller);
     const working = work()
-      .catch((error: unknown) => (inbox.error = error))
+      .catch((error: unknown) => (inbox.error = error instanceof Error ? error : new Error(String(error))))
       .finally(() => {
         inbox.ended = true;
         this.#alone.delete(controller);

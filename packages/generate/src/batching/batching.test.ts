@@ -145,7 +145,7 @@ test('a reader who leaves and a signal that is aborted free their places within 
 test('a conversation computes only what is new of each turn, with the same tokens; usage tells how much was there', async () => {
   await using system = setup({}, { contextLength: 256 });
   const alone = new LocalGenerator({ model: system.model, tokenizer });
-  let tokens = [...'A first question, rather long'].map((letter) => letter.charCodeAt(0));
+  let tokens = tokenizer.encode('A first question, rather long');
   let known = 0;
   for (let turn = 0; turn < 4; turn++) {
     const options = { temperature: 1, seed: turn, maxNewTokens: 6, ...ENDLESS };

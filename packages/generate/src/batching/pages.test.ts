@@ -30,14 +30,16 @@ test('whatever is allocated, grown, shrunk, moved and released: extents never ov
           memory = moved(memory, pages.compact());
           made = pages.allocate(size);
         }
-        expect(made).not.toBeNull();
-        held.set(made!, `${step}:`);
-        fill(made!, `${step}:`);
+        if (made === null) throw new Error(`${size} of ${pages.free} free pages could not be had`);
+        held.set(made, `${step}:`);
+        fill(made, `${step}:`);
       } else if (action === 1 && extent && pages.free >= size) {
-        if (!pages.grow(extent, extent.pages + size)) {
+        let grown = pages.grow(extent, extent.pages + size);
+        if (!grown) {
           memory = moved(memory, pages.compact(extent));
-          expect(pages.grow(extent, extent.pages + size)).toBe(true);
+          grown = pages.grow(extent, extent.pages + size);
         }
+        if (!grown) throw new Error(`${size} of ${pages.free} free pages could not be added`);
         fill(extent, held.get(extent)!);
       } else if (action === 2 && extent && extent.pages > 1) {
         pages.shrink(extent, 1 + random.below(extent.pages - 1));

@@ -121,7 +121,7 @@ export class BatchRequest implements Queued {
   }
 
   /** Nothing more is told; with an error, that. What was told before can still be read. */
-  close(error?: unknown): void {
+  close(error?: Error): void {
     if (this.inbox.ended) return;
     this.inbox.ended = true;
     this.inbox.error = error;

@@ -27,9 +27,9 @@ export interface BatchingSettings {
 
 /** Throws OptionError. */
 export function batchingSettings(options: BatchingOptions): BatchingSettings {
-  for (const [option, value] of Object.entries(options) as [string, unknown][]) {
-    if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= (option === 'queueLimit' ? 0 : 1))) continue;
-    throw new OptionError(`${option} is ${String(value)}: it has to be a whole number from ${option === 'queueLimit' ? 0 : 1}`, { option, value });
+  for (const [option, value] of Object.entries(options) as [keyof BatchingOptions, number | undefined][]) {
+    if (value === undefined || (Number.isSafeInteger(value) && value >= (option === 'queueLimit' ? 0 : 1))) continue;
+    throw new OptionError(`${option} is ${value}: it has to be a whole number from ${option === 'queueLimit' ? 0 : 1}`, { option, value });
   }
   const { maxBatch = 32, queueLimit = 256, kvMemoryBytes = null, pageTokens = 32, prefillChunk = 128 } = options;
   return { maxBatch, queueLimit, kvMemoryBytes, pageTokens, prefillChunk };

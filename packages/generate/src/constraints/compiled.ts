@@ -9,7 +9,7 @@ const compiled = new WeakMap<Tokenizer, Map<string, Constraint>>();
 /** `compileConstraint`, which throws ConstraintError; the last ones asked for are kept by what they say. */
 export function compiledConstraint(spec: ConstraintSpec, tokenizer: Tokenizer, ending: ReadonlySet<number>): Constraint {
   let known = compiled.get(tokenizer);
-  if (known === undefined) compiled.set(tokenizer, known = new Map());
+  if (known === undefined) compiled.set(tokenizer, known = new Map<string, Constraint>());
   const key = JSON.stringify([spec, [...ending].toSorted((a, b) => a - b)]);
   const constraint = known.get(key) ?? compileConstraint(spec, tokenizer, { ending });
   known.delete(key);
