@@ -80,16 +80,17 @@ function stagesOf(preTokenizer: unknown): string[] | null {
 }
 
 /** The names to write: of those that mean the same, the ones that llama.cpp's own converter writes. */
-const WRITTEN = ['llama-bpe', 'smaug-bpe', 'qwen2', 'smollm', 'gpt-2', 'gpt-4o', 'tekken'];
+const WRITTEN = ['llama-bpe', 'smaug-bpe', 'qwen2', 'stablelm2', 'smollm', 'gpt-2', 'gpt-4o', 'tekken'];
 
 /**
- * The name of a `pre_tokenizer`; undefined where there is none. `ignoreMerges`: whether words that are tokens are taken as a whole, null
- * where that makes no difference.
+ * The name of a `pre_tokenizer` and a normalizer (undefined for none) together; undefined where there is none. `ignoreMerges`: whether
+ * words that are tokens are taken as a whole, null where that makes no difference.
  */
-export function splitOf(preTokenizer: unknown, ignoreMerges: boolean | null): string | undefined {
-  const stages = stagesOf(preTokenizer);
+export function splitOf(tokenizer: { preTokenizer: unknown; normalizer: string | undefined; ignoreMerges: boolean | null }): string | undefined {
+  const { normalizer, ignoreMerges } = tokenizer;
+  const stages = stagesOf(tokenizer.preTokenizer)?.join('\n');
   return WRITTEN.find((name) => {
     const known = splitNamed(name);
-    return known?.stages.join('\n') === stages?.join('\n') && (ignoreMerges === null || (known?.ignoreMerges ?? false) === ignoreMerges);
+    return known?.stages.join('\n') === stages && known?.normalizer === normalizer && (ignoreMerges === null || (known?.ignoreMerges ?? false) === ignoreMerges);
   });
 }

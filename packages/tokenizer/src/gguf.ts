@@ -1,19 +1,24 @@
 /**
- * Tokenizers inside GGUF files: the keys under `tokenizer.`, to and from what tokenizer.json says. The files name how text is split into
- * words (`tokenizer.ggml.pre`) and leave the pattern to llama.cpp (src/llama-vocab.cpp); the names that Parley has the pattern for are in
- * gguf-patterns.ts.
+ * Tokenizers inside GGUF files, read: the keys under `tokenizer.` to what tokenizer.json says. Three kinds are there: `gpt2`, byte-level
+ * BPE; `llama`, SentencePiece's BPE, whose merges follow from the pieces' scores; `bert`, WordPiece. Of byte-level ones the files name how
+ * text is split into words (`tokenizer.ggml.pre`) and leave the pattern to llama.cpp (src/llama-vocab.cpp); the names that Parley has the
+ * pattern for are in gguf-patterns.ts.
  */
-import type { GgufMetadata, GgufValue } from '@parley/gguf';
-import { TokenizerError, TokenizerFormatError } from './errors.ts';
+import { TokenizerFormatError } from './errors.ts';
 import { describe } from './fields.ts';
-import { preTokenizerOf, splitOf, splitNamed } from './gguf-patterns.ts';
+import { preTokenizerOf, splitNamed } from './gguf-patterns.ts';
+import { mergesOfScores, SPACE, spaceDecoder, spaceNormalizer } from './gguf-pieces.ts';
 import { Tokenizer } from './tokenizer.ts';
 
 /** Values of `tokenizer.ggml.token_type`. */
-const NORMAL = 1;
-const CONTROL = 3;
-const USER_DEFINED = 4;
-const UNUSED = 5;
+export const TOKEN_TYPES = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+/** What the kinds have in common. */
+interface Parts {
+  readonly keys: Keys;
+  readonly tokens: readonly string[];
+  readonly types: readonly number[];
+}
 
 /**
  * The tokenizer of a GGUF file, from its metadata as plain data (`plainMetadata` of @parley/gguf).
@@ -21,77 +26,123 @@ const UNUSED = 5;
  */
 export function tokenizerFromGguf(metadata: Readonly<Record<string, unknown>>): Tokenizer {
   const keys = new Keys(metadata);
-  const model = keys.text('tokenizer.ggml.model');
-  if (model === undefined) throw new TokenizerFormatError('tokenizer.ggml.model', 'is missing: the file has no tokenizer; use one that was converted with it');
-  if (model !== 'gpt2') keys.refuse('tokenizer.ggml.model', 'Parley reads gpt2, which is byte-level BPE: use the model\'s folder from Hugging Face instead');
-  return byteLevel(keys);
+  const kind = keys.text('tokenizer.ggml.model');
+  if (kind === undefined) throw new TokenizerFormatError('tokenizer.ggml.model', 'is missing: the file has no tokenizer; use one that was converted with it');
+  const tokens = keys.list('tokenizer.ggml.tokens', 'string') ?? keys.refuse('tokenizer.ggml.tokens', 'it has to be a list of tokens');
+  const types = keys.listFor('tokenizer.ggml.token_type', tokens) ?? tokens.map(() => TOKEN_TYPES.normal);
+  const parts: Parts = { keys, tokens, types };
+  switch (kind) {
+    case 'gpt2':
+      return byteLevel(parts);
+    case 'llama':
+      return sentencePiece(parts);
+    case 'bert':
+      return wordPiece(parts);
+    default:
+      return keys.refuse('tokenizer.ggml.model', 'Parley reads gpt2 (byte-level BPE), llama (SentencePiece) and bert (WordPiece): use the model\'s folder from Hugging Face instead');
+  }
 }
 
-function byteLevel(keys: Keys): Tokenizer {
-  const tokens = keys.list('tokenizer.ggml.tokens', 'string') ?? keys.refuse('tokenizer.ggml.tokens', 'it has to be a list of tokens');
+function byteLevel({ keys, tokens, types }: Parts): Tokenizer {
   const merges = keys.list('tokenizer.ggml.merges', 'string') ?? keys.refuse('tokenizer.ggml.merges', 'byte-level BPE needs its merges: convert the model again');
-  const types = keys.list('tokenizer.ggml.token_type', 'number') ?? tokens.map(() => NORMAL);
-  if (types.length !== tokens.length) {
-    throw new TokenizerFormatError('tokenizer.ggml.token_type', `has ${types.length} entries for ${tokens.length} tokens: the file is damaged`);
-  }
   // llama.cpp's default is for files from before they named their splitting.
   const name = keys.text('tokenizer.ggml.pre') ?? 'default';
   const split = splitNamed(name);
   if (split === undefined) {
     throw new TokenizerFormatError('tokenizer.ggml.pre', `is ${JSON.stringify(name)}, a way of splitting text that Parley does not have: use the model's folder from Hugging Face instead`);
   }
-
   const merged = new Set<string>();
   for (const merge of merges) {
     const [left = '', right = ''] = merge.split(' ');
     merged.add(left).add(right).add(left + right);
   }
-  const vocabulary: [string, number][] = [];
+  const vocabulary = tokens.flatMap((content, id): [string, number][] => (types[id] === TOKEN_TYPES.normal || merged.has(content) ? [[content, id]] : []));
+  return assemble({ keys, tokens, types }, {
+    normalizer: split.normalizer === undefined ? null : { type: split.normalizer },
+    pre_tokenizer: preTokenizerOf(split),
+    decoder: { type: 'ByteLevel' },
+    model: { type: 'BPE', vocab: Object.fromEntries(vocabulary), merges, ignore_merges: split.ignoreMerges ?? false },
+  }, { addBos: split.addBos ?? false, addEos: false });
+}
+
+function sentencePiece({ keys, tokens, types }: Parts): Tokenizer {
+  const scores = keys.listFor('tokenizer.ggml.scores', tokens) ?? keys.refuse('tokenizer.ggml.scores', 'SentencePiece needs the scores of its pieces: convert the model again');
+  const vocabulary = new Map(tokens.flatMap((content, id): [string, number][] => (types[id] === TOKEN_TYPES.unused ? [] : [[content, id]])));
+  const pieces = tokens.filter((_, id) => types[id] === TOKEN_TYPES.normal);
+  const hasPrefix = keys.boolean('tokenizer.ggml.add_space_prefix') ?? true;
+  const unknown = keys.token('tokenizer.ggml.unknown_token_id', tokens) ?? tokens[types.indexOf(TOKEN_TYPES.unknown)];
+  return assemble({ keys, tokens, types }, {
+    normalizer: spaceNormalizer(hasPrefix),
+    pre_tokenizer: null,
+    decoder: spaceDecoder(hasPrefix),
+    model: {
+      type: 'BPE', unk_token: unknown ?? null, fuse_unk: true, byte_fallback: true, vocab: Object.fromEntries(vocabulary),
+      merges: mergesOfScores(pieces, (piece) => scores[vocabulary.get(piece) ?? -1] ?? 0),
+    },
+  }, { addBos: true, addEos: false });
+}
+
+/** Pieces that begin a word have ▁ before them here, and those that continue one nothing; WordPiece writes the second with ##. */
+function wordPiece({ keys, tokens, types }: Parts): Tokenizer {
+  const written = tokens.map((token, id) => {
+    if (types[id] !== TOKEN_TYPES.normal) return token;
+    return token.startsWith(SPACE) ? token.slice(1) : `##${token}`;
+  });
+  const unknown = keys.token('tokenizer.ggml.unknown_token_id', written) ?? '[UNK]';
+  return assemble({ keys, tokens: written, types }, {
+    // As llama.cpp: it keeps nothing about case, and lowers it.
+    normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: true, lowercase: true },
+    pre_tokenizer: { type: 'BertPreTokenizer' },
+    decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
+    model: {
+      type: 'WordPiece', unk_token: unknown, continuing_subword_prefix: '##', max_input_chars_per_word: 100,
+      vocab: Object.fromEntries(written.flatMap((token, id): [string, number][] => (types[id] === TOKEN_TYPES.unused ? [] : [[token, id]]))),
+    },
+  }, { addBos: true, addEos: true });
+}
+
+/** A tokenizer from what its kind says in tokenizer.json, the added tokens, the roles and the chat template. `defaults`: where the file does not say. */
+function assemble({ keys, tokens, types }: Parts, json: object, defaults: { addBos: boolean; addEos: boolean }): Tokenizer {
   const added: object[] = [];
   tokens.forEach((content, id) => {
     const type = types[id];
-    if (type === NORMAL || merged.has(content)) vocabulary.push([content, id]);
     // Unused ids fill the table up to a round number: no text is theirs.
-    if (type === NORMAL || type === UNUSED || content === '') return;
-    added.push({ id, content, special: type !== USER_DEFINED, normalized: false });
+    if (content === '' || (type !== TOKEN_TYPES.control && type !== TOKEN_TYPES.userDefined && type !== TOKEN_TYPES.unknown)) return;
+    added.push({ id, content, special: type !== TOKEN_TYPES.userDefined, normalized: false });
   });
-  const roles = Object.fromEntries(['bos', 'eos', 'unknown', 'padding'].map((role) => [role, keys.token(`tokenizer.ggml.${role}_token_id`, tokens)]));
-  const ends = [
-    [roles['bos'], keys.boolean('tokenizer.ggml.add_bos_token') ?? split.addBos ?? false],
-    [roles['eos'], keys.boolean('tokenizer.ggml.add_eos_token') ?? false],
-  ] as const;
+  const role = (name: string): string | undefined => keys.token(`tokenizer.ggml.${name}_token_id`, tokens);
+  // The second is the format's own spelling.
+  const [bos, eos, first, last] = [role('bos'), role('eos'), role('cls'), role('seperator')];
+  const [unknown, padding, mask] = [role('unknown'), role('padding'), role('mask')];
   const template = keys.text('tokenizer.chat_template');
   return Tokenizer.fromJSON(
     {
       version: '1.0',
       added_tokens: added,
-      normalizer: split.normalizer === undefined ? null : { type: split.normalizer },
-      pre_tokenizer: preTokenizerOf(split),
-      post_processor: postProcessor(ends, tokens),
-      decoder: { type: 'ByteLevel' },
-      model: { type: 'BPE', vocab: Object.fromEntries(vocabulary), merges, ignore_merges: split.ignoreMerges ?? false },
+      post_processor: postProcessor(tokens, {
+        before: (keys.boolean('tokenizer.ggml.add_bos_token') ?? defaults.addBos) ? (first ?? bos) : undefined,
+        after: (keys.boolean('tokenizer.ggml.add_eos_token') ?? defaults.addEos) ? (last ?? eos) : undefined,
+      }),
+      ...json,
     },
     {
-      ...(roles['bos'] !== undefined && { bos_token: roles['bos'] }),
-      ...(roles['eos'] !== undefined && { eos_token: roles['eos'] }),
-      ...(roles['padding'] !== undefined && { pad_token: roles['padding'] }),
-      ...(roles['unknown'] !== undefined && { unk_token: roles['unknown'] }),
+      ...(bos !== undefined && { bos_token: bos }), ...(eos !== undefined && { eos_token: eos }), ...(padding !== undefined && { pad_token: padding }),
+      ...(unknown !== undefined && { unk_token: unknown }), ...(mask !== undefined && { mask_token: mask }),
       ...(template !== undefined && { chat_template: template }),
     },
   );
 }
 
 /** A `post_processor` with the tokens before and after the text; null for none. */
-function postProcessor([before, after]: readonly (readonly [token: string | undefined, wanted: boolean])[], tokens: readonly string[]): object | null {
-  const wanted = (end: readonly [token: string | undefined, wanted: boolean] | undefined): string[] => (end?.[1] && end[0] !== undefined ? [end[0]] : []);
-  const [first, last] = [wanted(before), wanted(after)];
-  if (first.length + last.length === 0) return null;
-  const special = (id: string): object => ({ SpecialToken: { id, type_id: 0 } });
+function postProcessor(tokens: readonly string[], { before, after }: { before: string | undefined; after: string | undefined }): object | null {
+  if (before === undefined && after === undefined) return null;
+  const special = (id: string | undefined): object[] => (id === undefined ? [] : [{ SpecialToken: { id, type_id: 0 } }]);
+  const named = [before, after].filter((id) => id !== undefined);
   return {
     type: 'TemplateProcessing',
-    single: [...first.map(special), { Sequence: { id: 'A', type_id: 0 } }, ...last.map(special)],
+    single: [...special(before), { Sequence: { id: 'A', type_id: 0 } }, ...special(after)],
     pair: [],
-    special_tokens: Object.fromEntries([...first, ...last].map((id) => [id, { id, ids: [tokens.indexOf(id)], tokens: [id] }])),
+    special_tokens: Object.fromEntries(named.map((id) => [id, { id, ids: [tokens.indexOf(id)], tokens: [id] }])),
   };
 }
 
@@ -126,75 +177,19 @@ class Keys {
     return value as (Type extends 'string' ? string : number)[];
   }
 
+  /** A number for each token. */
+  listFor(key: string, tokens: readonly string[]): readonly number[] | undefined {
+    const list = this.list(key, 'number');
+    if (list !== undefined && list.length !== tokens.length) {
+      throw new TokenizerFormatError(key, `has ${list.length} entries for ${tokens.length} tokens: the file is damaged`);
+    }
+    return list;
+  }
+
   /** The token with the id that a key gives. */
   token(key: string, tokens: readonly string[]): string | undefined {
     const id = this.#metadata[key];
     if (id === undefined) return undefined;
     return (typeof id === 'number' ? tokens[id] : undefined) ?? this.refuse(key, `there are ${tokens.length} tokens; the file is damaged`);
   }
-}
-
-/**
- * The keys of a GGUF file for a byte-level tokenizer, with tokens for each of the `vocabSize` rows of the model's embeddings.
- * @throws TokenizerError when llama.cpp has no way of splitting text as this tokenizer does, or the model has too few rows.
- */
-export function tokenizerToGguf(tokenizer: Tokenizer, options: { readonly vocabSize?: number } = {}): GgufMetadata {
-  const { vocabSize = tokenizer.vocabSize } = options;
-  if (vocabSize < tokenizer.vocabSize) {
-    throw new TokenizerError(`the tokenizer has ${tokenizer.vocabSize} tokens and the model ${vocabSize}: they do not belong together`);
-  }
-  const json = tokenizer.toJSON() as { pre_tokenizer: unknown; normalizer: { type?: string } | null; model: { merges: readonly (string | readonly string[])[]; ignore_merges: boolean } };
-  const name = splitOf(json.pre_tokenizer, mergesReachAll(tokenizer) ? null : json.model.ignore_merges);
-  const form = json.normalizer?.type;
-  if (name === undefined || (form !== undefined && form !== splitNamed(name)?.normalizer)) {
-    throw new TokenizerError(
-      'llama.cpp knows ways of splitting text by name, and has none for this tokenizer\'s normalizer and pre_tokenizer: export the model as safetensors',
-    );
-  }
-  const added = new Map(tokenizer.addedTokens.map(({ id, special }) => [id, special ? CONTROL : USER_DEFINED]));
-  const tokens = Array.from({ length: vocabSize }, (_, id) => tokenizer.idToToken(id) ?? `[PAD${id}]`);
-  const types = tokens.map((_, id) => (tokenizer.idToToken(id) === undefined ? UNUSED : (added.get(id) ?? NORMAL)));
-  const id = (role: string, value: number | undefined): [string, GgufValue][] =>
-    value === undefined ? [] : [[`tokenizer.ggml.${role}_token_id`, { type: 'u32', value }]];
-  const bare = tokenizer.encode('a', { addSpecialTokens: false });
-  const whole = tokenizer.encode('a');
-  const before = whole.indexOf(bare[0] ?? -1);
-  const boundary = (what: string, found: readonly number[], token: number | undefined): [string, GgufValue] => {
-    if (found.length > 1 || (found.length === 1 && found[0] !== token)) {
-      throw new TokenizerError(`the tokenizer puts ${found.length} tokens ${what} the text, and GGUF can only say one, its own: export the model as safetensors`);
-    }
-    return [`tokenizer.ggml.add_${what === 'before' ? 'bos' : 'eos'}_token`, { type: 'bool', value: found.length === 1 }];
-  };
-  return new Map<string, GgufValue>([
-    ['tokenizer.ggml.model', { type: 'string', value: 'gpt2' }],
-    ['tokenizer.ggml.pre', { type: 'string', value: name }],
-    ['tokenizer.ggml.tokens', { type: 'array', items: 'string', value: tokens }],
-    ['tokenizer.ggml.token_type', { type: 'array', items: 'i32', value: types }],
-    ['tokenizer.ggml.merges', { type: 'array', items: 'string', value: json.model.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' '))) }],
-    ...id('bos', tokenizer.bosTokenId), ...id('eos', tokenizer.eosTokenId), ...id('padding', tokenizer.padTokenId),
-    boundary('before', whole.slice(0, before), tokenizer.bosTokenId),
-    boundary('after', whole.slice(before + bare.length), tokenizer.eosTokenId),
-    ...(tokenizer.chatTemplate === undefined ? [] : [['tokenizer.chat_template', { type: 'string', value: tokenizer.chatTemplate }] as [string, GgufValue]]),
-  ]);
-}
-
-/**
- * Whether every token comes out of its own text by merges alone. Then it makes no difference whether a word that is a token is taken as a
- * whole first, which llama.cpp does for Llama 3's splitting and not for the same splitting under its other names.
- */
-function mergesReachAll(tokenizer: Tokenizer): boolean {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  const added = new Set(tokenizer.addedTokens.map(({ id }) => id));
-  for (let id = 0; id < tokenizer.vocabSize; id++) {
-    if (tokenizer.idToToken(id) === undefined || added.has(id)) continue;
-    let text: string;
-    try {
-      text = decoder.decode(tokenizer.tokenBytes(id));
-    } catch {
-      continue; // a part of a character is no word
-    }
-    const ids = tokenizer.encode(text, { addSpecialTokens: false });
-    if (ids.length !== 1) return false;
-  }
-  return true;
 }

@@ -6,6 +6,7 @@ export { CHATML_TEMPLATE } from './chat.ts';
 export type { ChatMessage, ChatOptions, EncodedConversation } from './chat.ts';
 export { ChatTemplateError, TokenizerError, TokenizerFileError, TokenizerFormatError } from './errors.ts';
 export type { SplitPattern } from './pre-tokenizer.ts';
-export { tokenizerFromGguf, tokenizerToGguf } from './gguf.ts';
+export { tokenizerFromGguf } from './gguf.ts';
+export { tokenizerToGguf } from './gguf-write.ts';
 export { PARLEY_SPECIAL_TOKENS, trainTokenizer } from './train.ts';
 export type { TrainProgress, TrainTokenizerOptions } from './train.ts';
