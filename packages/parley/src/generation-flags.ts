@@ -28,7 +28,7 @@ export interface SamplingFlags {
 }
 
 /** The shipped model; a constant of its own, so that help needs no package loaded. @parley/tasks has the same, and a test compares. */
-export const DEFAULT_MODEL = 'parley-nano';
+export const DEFAULT_MODEL = 'parley-mini';
 
 export const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 

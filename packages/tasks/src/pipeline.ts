@@ -25,7 +25,7 @@ export interface PipelineOptions {
 }
 
 /** The model that a pipeline opens when none is named. */
-export const DEFAULT_MODEL = 'parley-nano';
+export const DEFAULT_MODEL = 'parley-mini';
 
 const TASKS: readonly (keyof Pipelines)[] = ['text-generation', 'text-classification'];
 const oneOf = (...allowed: readonly unknown[]) => ({ holds: (value: unknown) => allowed.includes(value), range: allowed.join(', ').replace(/, (\w+)$/, ' or $1') });
