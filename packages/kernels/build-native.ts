@@ -7,7 +7,7 @@
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -46,6 +46,7 @@ const FLAGS = [
 ];
 /** One file's compilation takes seconds; what takes longer than this hangs. */
 const TIMEOUT_MS = 240_000;
+const HOUR_MS = 3_600_000;
 
 class Unavailable extends Error {}
 
@@ -117,7 +118,10 @@ async function build(): Promise<void> {
   replaceFile(stamp, fingerprint);
   rmSync(log, { force: true });
   const kept = new Set(units.map(({ object }) => object));
-  for (const name of readdirSync(objects)) if (name.endsWith('.o') && !kept.has(join(objects, name))) rmSync(join(objects, name), { force: true });
+  // What is young may belong to another build that is running.
+  for (const path of readdirSync(objects).map((name) => join(objects, name))) {
+    if (path.includes('.o') && !kept.has(path) && Date.now() - statSync(path).mtimeMs > HOUR_MS) rmSync(path, { force: true });
+  }
   console.log(`native kernels: built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 

@@ -33,6 +33,8 @@ constexpr int64_t COLUMNS = VECTORS * LANES;
 constexpr int64_t LARGEST_DEPTH = 384;
 /** A tile's rows of `a`, 215 KB, and its part of out, 430 KB, stay in a second-level cache of 1 MB and more. */
 constexpr int64_t LARGEST_TILE_ROWS = 140, LARGEST_TILE_COLUMNS = 768;
+/** Panels of `b` that are packed at a time: its rows, where k is their outer order, are then read a kilobyte at a time. */
+constexpr int64_t PACKED_PANELS = 8;
 /** Up to so many rows are "few". */
 constexpr int64_t FEW_ROWS = LARGEST_TILE_ROWS;
 /** What keeps threads evenly busy where one of them is slowed down. */
@@ -47,6 +49,23 @@ struct Parts {
   INLINE_MEMBER int64_t size(int64_t part) const { return start(part + 1) - start(part); }
 };
 INLINE Parts evenParts(int64_t extent, int64_t largest) { return {extent, most(1, ceilDiv(extent, largest))}; }
+
+/** K cut into parts, the same for every product with this K. They start on whole cache lines of a row. */
+struct Depths {
+  int64_t K;
+  Parts lines;
+  INLINE_MEMBER int64_t count() const { return lines.count; }
+  INLINE_MEMBER int64_t start(int64_t part) const { return least(K, lines.start(part) * LINE); }
+  INLINE_MEMBER int64_t size(int64_t part) const { return start(part + 1) - start(part); }
+  static constexpr int64_t LINE = 16;
+};
+INLINE Depths depthsOf(int64_t K) { return {K, evenParts(ceilDiv(K, Depths::LINE), LARGEST_DEPTH / Depths::LINE)}; }
+
+/** How many rows ahead of their use the rows of a matrix that is read down its columns are asked for. */
+constexpr int64_t ROWS_AHEAD = 6;
+INLINE void prefetch(const float* from, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i);
+}
 
 struct Matrix {
   const float* data;
@@ -66,12 +85,15 @@ INLINE void packRows(const Matrix& a, int64_t first, const Parts& panels, int64_
     int32_t starts[LARGEST_TILE_ROWS + 1];
     for (int64_t p = 0; p <= panels.count; p++) starts[p] = static_cast<int32_t>(panels.start(p));
     for (int64_t i = 0; i < depth; i++, from += a.stride) {
+      const bool last = i + 1 == depth;
+      if (i + ROWS_AHEAD < depth) prefetch(from + ROWS_AHEAD * a.stride, panels.extent);
       for (int64_t p = 0; p < panels.count; p++) {
         const int64_t start = starts[p], rows = starts[p + 1] - start;
         float* const target = to + start * depth + i * rows;
         for (int64_t r = 0; r < rows; r += LANES) {
-          const int64_t count = least(LANES, rows - r);
-          store(target + r, load(from + start + r, count), count);
+          // What is read and written beyond these rows is there, and overwritten with the next k. There is a next but once.
+          if (!last) store(target + r, load(from + start + r));
+          else store(target + r, load(from + start + r, least(LANES, rows - r)), least(LANES, rows - r));
         }
       }
     }
@@ -92,31 +114,24 @@ INLINE void packRows(const Matrix& a, int64_t first, const Parts& panels, int64_
           else block[j] = width == LANES ? load(from + j * a.stride + i) : load(from + j * a.stride + i, width);
         }
         transposeLanes(block);
+        float* const square = target + i * rows;
+        if (i + LANES < depth && rows <= LANES) {
+          // What is written beyond these rows is overwritten with the next k.
 #pragma GCC unroll 16
-        for (int64_t j = 0; j < LANES; j++) {
-          if (j < width) store(target + (i + j) * rows, block[j], count);
+          for (int64_t j = 0; j < LANES; j++) store(square + j * rows, block[j]);
+        } else {
+#pragma GCC unroll 16
+          for (int64_t j = 0; j < LANES; j++) {
+            if (j < width) store(square + j * rows, block[j], count);
+          }
         }
       }
     }
   }
 }
 
-/** One panel of COLUMNS columns of `b`, packed: [k][COLUMNS], zeros past the last column. */
-INLINE void packColumns(const Matrix& b, int64_t first, int64_t columns, int64_t k, int64_t depth, float* to) {
-  if (!b.transposed) {
-    const float* from = b.data + k * b.stride + first;
-    if (columns == COLUMNS) {
-      for (int64_t i = 0; i < depth; i++, from += b.stride, to += COLUMNS) {
-#pragma GCC unroll 4
-        for (int64_t j = 0; j < COLUMNS; j += LANES) store(to + j, load(from + j));
-      }
-      return;
-    }
-    for (int64_t i = 0; i < depth; i++, from += b.stride, to += COLUMNS) {
-      for (int64_t j = 0; j < COLUMNS; j += LANES) store(to + j, load(from + j, most(0, least(LANES, columns - j))));
-    }
-    return;
-  }
+/** One panel of up to COLUMNS columns of a `b` that is stored (N, K). */
+INLINE void packTransposedPanel(const Matrix& b, int64_t first, int64_t columns, int64_t k, int64_t depth, float* to) {
   for (int64_t c = 0; c < COLUMNS; c += LANES) {
     const int64_t count = most(0, least(LANES, columns - c));
     const float* const from = b.data + (first + c) * b.stride + k;
@@ -138,6 +153,35 @@ INLINE void packColumns(const Matrix& b, int64_t first, int64_t columns, int64_t
         for (int64_t j = 0; j < width; j++) store(target + j * COLUMNS, block[j]);
       }
     }
+  }
+}
+
+/**
+ * `columns` columns of `b` from the first on, packed: a panel of COLUMNS after the other, each [k][COLUMNS] with zeros past the
+ * last column. `k`, `depth`: the part of k.
+ */
+INLINE void packColumns(const Matrix& b, int64_t first, int64_t columns, int64_t k, int64_t depth, float* to) {
+  if (!b.transposed) {
+    // Along the rows as they are stored, which is what the memory likes; each leaves a piece in every panel.
+    const float* from = b.data + k * b.stride + first;
+    for (int64_t i = 0; i < depth; i++, from += b.stride, to += COLUMNS) {
+      if (i + ROWS_AHEAD < depth) prefetch(from + ROWS_AHEAD * b.stride, columns);
+      float* target = to;
+      int64_t c = 0;
+      for (; c + COLUMNS <= columns; c += COLUMNS, target += depth * COLUMNS) {
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < COLUMNS; j += LANES) store(target + j, load(from + c + j));
+      }
+      if (c == columns) continue;
+      for (int64_t j = 0; j < COLUMNS; j += LANES) {
+        const int64_t count = most(0, least(LANES, columns - c - j));
+        store(target + j, count == 0 ? splat(0) : load(from + c + j, count));
+      }
+    }
+    return;
+  }
+  for (int64_t c = 0; c < columns; c += COLUMNS, to += depth * COLUMNS) {
+    packTransposedPanel(b, first + c, least(COLUMNS, columns - c), k, depth, to);
   }
 }
 
@@ -235,7 +279,7 @@ struct Product {
   const float* bias;
   int64_t M, N, K;
   bool accumulate;
-  Parts depths;
+  Depths depths;
 
   INLINE_MEMBER Target target(int64_t row, int64_t column, int64_t part) const {
     return {out + row * N + column, N, least(COLUMNS, N - column), accumulate || part > 0, bias == nullptr ? nullptr : bias + column};
@@ -250,7 +294,7 @@ void fewRows(const Product& p, Pool& pool) {
   if (!direct) {
     packed = reinterpret_cast<float*>(pool.workspace(static_cast<size_t>(p.M * p.K * 4)));
     if (packed == nullptr) return;
-    parallelFor(pool, p.depths.count, [&](uint32_t part, char*) {
+    parallelFor(pool, p.depths.count(), [&](uint32_t part, char*) {
       const int64_t k = p.depths.start(part), depth = p.depths.size(part);
       packRows(p.a, 0, panels, k, depth, packed + p.M * k);
     });
@@ -258,7 +302,7 @@ void fewRows(const Product& p, Pool& pool) {
   parallelFor(pool, ceilDiv(p.N, COLUMNS), [&](uint32_t chunk, char* scratch) {
     float* const b = reinterpret_cast<float*>(scratch);
     const int64_t column = chunk * COLUMNS;
-    for (int64_t part = 0; part < p.depths.count; part++) {
+    for (int64_t part = 0; part < p.depths.count(); part++) {
       const int64_t k = p.depths.start(part), depth = p.depths.size(part);
       packColumns(p.b, column, least(COLUMNS, p.N - column), k, depth, b);
       const float* const a = direct ? p.a.data + k : packed + p.M * k;
@@ -294,11 +338,12 @@ void manyRows(const Product& p, Pool& pool) {
   const int64_t panels = ceilDiv(p.N, COLUMNS), width = panels * COLUMNS;
   float* const packed = reinterpret_cast<float*>(pool.workspace(static_cast<size_t>(width * p.K * 4)));
   if (packed == nullptr) return;
-  const Parts depths = p.depths;
-  parallelFor(pool, panels * depths.count, [&](uint32_t chunk, char*) {
-    const int64_t part = chunk / panels, panel = chunk % panels;
-    const int64_t k = depths.start(part), depth = depths.size(part), column = panel * COLUMNS;
-    packColumns(p.b, column, least(COLUMNS, p.N - column), k, depth, packed + k * width + column * depth);
+  const Depths depths = p.depths;
+  const Parts groups = evenParts(panels, PACKED_PANELS);
+  parallelFor(pool, groups.count * depths.count(), [&](uint32_t chunk, char*) {
+    const int64_t part = chunk / groups.count, group = chunk % groups.count;
+    const int64_t k = depths.start(part), depth = depths.size(part), column = groups.start(group) * COLUMNS;
+    packColumns(p.b, column, least(groups.size(group) * COLUMNS, p.N - column), k, depth, packed + k * width + column * depth);
   });
   const Tiling tiling = tilingOf(p.M, p.N, pool.threads());
   parallelFor(pool, tiling.rows.count * tiling.columns.count, [&](uint32_t chunk, char* scratch) {
@@ -306,7 +351,7 @@ void manyRows(const Product& p, Pool& pool) {
     const int64_t tileRow = chunk % tiling.rows.count, tileColumn = chunk / tiling.rows.count;
     const int64_t firstRow = tiling.rows.start(tileRow);
     const Parts rows = evenParts(tiling.rows.size(tileRow), ROWS);
-    for (int64_t part = 0; part < depths.count; part++) {
+    for (int64_t part = 0; part < depths.count(); part++) {
       const int64_t k = depths.start(part), depth = depths.size(part);
       packRows(p.a, firstRow, rows, k, depth, a);
       for (int64_t panel = tiling.columns.start(tileColumn); panel < tiling.columns.start(tileColumn + 1); panel++) {
@@ -330,7 +375,7 @@ void matmul(const MatmulArguments& args, Pool& pool) {
       {args.a, transposeA ? M : K, transposeA},
       {args.b, transposeB ? K : N, transposeB},
       args.out, args.bias, M, N, K, args.accumulate != 0,
-      evenParts(K, LARGEST_DEPTH),
+      depthsOf(K),
   };
   if (M <= FEW_ROWS) fewRows(product, pool);
   else manyRows(product, pool);
