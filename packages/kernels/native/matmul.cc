@@ -85,15 +85,17 @@ INLINE void packRows(const Matrix& a, int64_t first, const Parts& panels, int64_
     int32_t starts[LARGEST_TILE_ROWS + 1];
     for (int64_t p = 0; p <= panels.count; p++) starts[p] = static_cast<int32_t>(panels.start(p));
     for (int64_t i = 0; i < depth; i++, from += a.stride) {
-      const bool last = i + 1 == depth;
+      // What a whole vector reads beyond these rows lies in the next row, if there is one.
+      const bool readable = i + 1 < depth && a.stride >= LANES;
       if (i + ROWS_AHEAD < depth) prefetch(from + ROWS_AHEAD * a.stride, panels.extent);
       for (int64_t p = 0; p < panels.count; p++) {
         const int64_t start = starts[p], rows = starts[p + 1] - start;
         float* const target = to + start * depth + i * rows;
         for (int64_t r = 0; r < rows; r += LANES) {
-          // What is read and written beyond these rows is there, and overwritten with the next k. There is a next but once.
-          if (!last) store(target + r, load(from + start + r));
-          else store(target + r, load(from + start + r, least(LANES, rows - r)), least(LANES, rows - r));
+          // What a whole vector writes beyond these rows, within the panel, is overwritten with the next k.
+          const int64_t room = (depth - i) * rows - r, count = least(LANES, rows - r);
+          if (readable && room >= LANES) store(target + r, load(from + start + r));
+          else store(target + r, load(from + start + r, count), count);
         }
       }
     }
@@ -115,8 +117,8 @@ INLINE void packRows(const Matrix& a, int64_t first, const Parts& panels, int64_
         }
         transposeLanes(block);
         float* const square = target + i * rows;
-        if (i + LANES < depth && rows <= LANES) {
-          // What is written beyond these rows is overwritten with the next k.
+        if (rows <= LANES && (i + LANES - 1) * rows + LANES <= depth * rows) {
+          // What is written beyond these rows, within the panel, is overwritten with the next k.
 #pragma GCC unroll 16
           for (int64_t j = 0; j < LANES; j++) store(square + j * rows, block[j]);
         } else {

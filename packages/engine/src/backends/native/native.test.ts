@@ -41,18 +41,20 @@ describe.skipIf(addon === undefined)('native', () => {
     }
   });
 
-  test('a product with a transposed a has the bits of the product without, at sizes of many tiles', async () => {
-    await using backend = await make(2);
-    const [M, N, K] = [300, 333, 800];
-    const data = normal(M * K);
-    using a = Tensor.from(backend, data, [M, K]);
-    using turned = Tensor.from(backend, Float32Array.from({ length: M * K }, (_, i) => data[(i % M) * K + Math.floor(i / M)]!), [K, M]);
-    using b = Tensor.from(backend, normal(N * K), [K, N]);
-    using first = Tensor.allocate(backend, [M, N]);
-    using second = Tensor.allocate(backend, [M, N]);
-    backend.matmul({ out: first, a, b });
-    backend.matmul({ out: second, a: turned, b, transposeA: true });
-    expect(sameBits(await second.read(), await first.read())).toBe(true);
+  test.each(sets)('a product with a transposed a has the bits of the product without, of one row to many tiles: %s', async (set) => {
+    await using backend = await make(2, set);
+    const [N, K] = [70, 801];
+    for (const M of [1, 2, 3, 5, 7, 8, 9, 15, 17, 30, 141, 300]) {
+      const data = normal(M * K);
+      using a = Tensor.from(backend, data, [M, K]);
+      using turned = Tensor.from(backend, Float32Array.from({ length: M * K }, (_, i) => data[(i % M) * K + Math.floor(i / M)]!), [K, M]);
+      using b = Tensor.from(backend, normal(N * K), [K, N]);
+      using first = Tensor.allocate(backend, [M, N]);
+      using second = Tensor.allocate(backend, [M, N]);
+      backend.matmul({ out: first, a, b });
+      backend.matmul({ out: second, a: turned, b, transposeA: true });
+      expect(sameBits(await second.read(), await first.read()), `${M} rows`).toBe(true);
+    }
   });
 
   test('10,000 small operations in a row, some after a pause, each finished before the next', async () => {
