@@ -313,7 +313,7 @@ test('a model or a cache that does not fit is refused before anything is allocat
   await using backend = new ReferenceBackend({ limitBytes: 64 * 2 ** 20 });
   expect(() => Transformer.initialize(backend, presets['smollm2-135m'], new Random(1))).toThrow(MemoryLimitError);
   expect(() => Transformer.initialize(backend, presets['smollm2-135m'], new Random(1))).toThrow(
-    'the model (134,515,008 parameters in f32) needs 515.1 MiB with 0 B in use; 64.0 MiB is the limit: load it in dtype "q8" or "q4"',
+    'the model (134,515,008 parameters in f32) needs 514.1 MiB with 0 B in use; 64.0 MiB is the limit: load it in dtype "q8" or "q4"',
   );
   expect(backend.stats().allocations).toBe(0);
   using model = tinyModel(backend, tinyConfigs.llama);

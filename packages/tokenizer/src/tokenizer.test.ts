@@ -153,7 +153,7 @@ describe('tokenizer.json', () => {
     ['a pattern that cannot be translated', (f) => (f['pre_tokenizer'] = { type: 'Sequence', pretokenizers: [{ type: 'Split', pattern: { Regex: '\\w+' }, behavior: 'Isolated', invert: false }, { type: 'ByteLevel' }] }), 'pre_tokenizer.pretokenizers[0].pattern.Regex: the regular expression "\\\\w+" has the escape `\\w`'],
     ['another behavior', (f) => (f['pre_tokenizer'] = { type: 'Split', pattern: { String: 'a' }, behavior: 'Sideways', invert: false }), 'behavior: is "Sideways"'],
     ['another post-processor', (f) => (f['post_processor'] = { type: 'Padding' }), 'post_processor.type: is "Padding"'],
-    ['a post-processor without its token', (f) => (f['post_processor'] = { type: 'BertProcessing', sep: ['a', 1], cls: 'b' }), 'post_processor.cls: is "b": expected a token and its id'],
+    ['a post-processor without its token', (f) => (f['post_processor'] = { type: 'BertProcessing', sep: ['a', 1], cls: 'b' }), 'post_processor.cls: is "b": expected a list'],
     ['a template with an unknown token', (f) => (f['post_processor'] = { type: 'TemplateProcessing', single: [{ SpecialToken: { id: 'x', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }], pair: [], special_tokens: {} }), 'post_processor.single[0]: names "x"'],
     ['another decoder', (f) => (f['decoder'] = { type: 'Metaspace' }), 'decoder.type'],
     ['no decoder', (f) => (f['decoder'] = null), 'decoder: is null'],

@@ -55,7 +55,7 @@ test('--json prints the report alone on the standard output and writes no files 
 
 test.each([
   [['eval', 'no-such-model', '--suite', 'small'], 2, /no model is called "no-such-model"/],
-  [['eval', 'MODEL', '--suite', 'nothing'], 2, /no suite is called "nothing": there is small/],
+  [['eval', 'MODEL', '--suite', 'nothing'], 2, /no suite is called "nothing": there are mini, small/],
   [['eval', 'MODEL', '--suite', 'nothing.yaml'], 2, /nothing\.yaml: there is no such suite/],
   [['eval', 'MODEL', '--limit', '0'], 2, /a whole number from 1/],
   [['eval', 'MODEL', '--suite', 'SUITE', '--run', 'nowhere'], 2, /nowhere is no run's folder/],

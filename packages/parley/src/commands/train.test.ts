@@ -116,7 +116,6 @@ test.each([
   [['train', 'letters', '--from', 'nowhere', '--name', 'x'], 2, /no model is called "nowhere"/],
   [['train', 'small.yaml', '--nproc', '2'], 2, /--nproc is for PyTorch: add --engine torch/],
   [['train', 'small.yaml', '--output', 'none', '--engine', 'torch', '--python', 'no-python'], 1, /no-python is not there: install PyTorch/],
-  [['train', 'letters', '--output', 'none', '--engine', 'torch', '--prepare-only'], 2, /given in minutes.*for PyTorch say steps, tokens or epochs/],
   [['train', 'report', 'nowhere'], 1, /nowhere holds no metrics\.jsonl/],
   [['train', 'nowhere.yaml'], 2, /nowhere\.yaml: there is no such recipe/],
   [['data', 'inspect', 'nowhere'], 1, /nowhere: there is no such file or folder/],

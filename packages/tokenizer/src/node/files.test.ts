@@ -45,8 +45,8 @@ test('errors name the file: missing, not JSON, not a tokenizer', async () => {
   await expect(loadTokenizer(folder)).rejects.toThrow(`${path}: does not exist`);
   await writeFile(path, '{"model": ');
   await expect(loadTokenizer(folder)).rejects.toThrow(`${path}: is not JSON`);
-  await writeFile(path, '{"model": {"type": "WordPiece"}, "decoder": {"type": "ByteLevel"}, "pre_tokenizer": {"type": "ByteLevel"}}');
-  await expect(loadTokenizer(folder)).rejects.toThrow(`${path}: cannot be read as a tokenizer: model.type: is "WordPiece"`);
+  await writeFile(path, '{"model": {"type": "WordLevel"}, "decoder": {"type": "ByteLevel"}, "pre_tokenizer": {"type": "ByteLevel"}}');
+  await expect(loadTokenizer(folder)).rejects.toThrow(`${path}: cannot be read as a tokenizer: model.type: is "WordLevel"`);
   await saveTokenizer(await trainTokenizer(['hello'], { vocabSize: 259 }), folder);
   await writeFile(join(folder, 'tokenizer_config.json'), '[]');
   await expect(loadTokenizer(folder)).rejects.toThrow(`${join(folder, 'tokenizer_config.json')}: does not hold a JSON object`);
