@@ -92,7 +92,7 @@ describe('a damaged file is refused with its name and the field', () => {
     return change(bytes, new DataView(bytes.buffer), after) ?? bytes;
   };
   const cases: readonly [what: string, bytes: Uint8Array, message: RegExp][] = [
-    ['another format', broken((bytes) => void bytes.set([1, 2, 3, 4])), /magic: the file does not begin with "GGUF"/],
+    ['another format', broken((bytes) => bytes.set([1, 2, 3, 4])), /magic: the file does not begin with "GGUF"/],
     ['empty', new Uint8Array(0), /0 bytes are too few/],
     ['version 1', broken((_, view) => view.setUint32(4, 1, true)), /version 1 is not one that Parley reads/],
     ['big-endian', broken((_, view) => view.setUint32(4, 3, false)), /big-endian/],
@@ -195,8 +195,7 @@ test('5,000 mutations, seed 1: read, or refused with the file\'s name; never mor
     try {
       await readGguf(source);
     } catch (error) {
-      if (!(error instanceof GgufError)) throw new Error(`mutation ${i}`, { cause: error });
-      expect(error.message.startsWith('test.gguf: ')).toBe(true);
+      if (!(error instanceof GgufError) || !error.message.startsWith('test.gguf: ')) throw new Error(`mutation ${i}`, { cause: error });
       refused++;
     }
     expect(source.largest()).toBeLessThanOrEqual(bytes.length);

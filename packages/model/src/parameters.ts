@@ -97,7 +97,7 @@ export function modelBytes(backend: Backend, config: TransformerConfig, dtype: H
     const columns = spec.shape.at(-1) ?? 0;
     if (stored !== 'f32' && columns % 32 !== 0) {
       throw new ModelError(
-        `${spec.name} [${spec.shape.join(', ')}] cannot be held in ${dtype}, which takes rows in blocks of 32 columns: ` +
+        `${spec.name} [${spec.shape.join(', ')}] cannot be held in ${stored}, which takes rows in blocks of 32 columns: ` +
           `${columns} is not a multiple of 32, use dtype "f32"`,
       );
     }

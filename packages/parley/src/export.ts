@@ -37,7 +37,11 @@ export async function exportModel(name: string, { to, dtype, output }: ExportOpt
   await using backend = await createBackend();
   using model = await loadModel(folder, { backend, dtype: 'f32' });
   if (to === 'gguf') {
-    const metadata = tokenizerToGguf(tokenizer, { vocabSize: model.config.vocabSize });
+    const metadata = new Map(tokenizerToGguf(tokenizer, { vocabSize: model.config.vocabSize }));
+    // Of several tokens that end a text, GGUF has room for one beside the tokenizer's own; others are known by their names.
+    const { eosTokenIds } = await loadGenerationConfig(folder);
+    const other = eosTokenIds.find((id) => id !== tokenizer.eosTokenId);
+    if (other !== undefined) metadata.set('tokenizer.ggml.eot_token_id', { type: 'u32', value: other });
     await saveGguf(model, path, { dtype: (dtype ?? FORMATS.gguf[0]) as GgufDType, name: basename(folder, '.gguf'), metadata });
     return { path, bytes: (await stat(path)).size };
   }

@@ -111,9 +111,9 @@ test('the tensors of a Llama have the names and types that llama.cpp gives them;
     const { tensors } = await readGguf(sourceOf(await fileOf(model, dtype)));
     return Object.fromEntries([...tensors].map(([name, { type }]) => [name, type]));
   };
-  const block = (matrix: string): object => Object.fromEntries([0, 1].flatMap((layer) => [
-    ...['attn_norm', 'ffn_norm'].map((part) => [`blk.${layer}.${part}.weight`, 'F32']),
-    ...['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down'].map((part) => [`blk.${layer}.${part}.weight`, matrix]),
+  const block = (matrix: string): Record<string, string> => Object.fromEntries([0, 1].flatMap((layer): [string, string][] => [
+    ...['attn_norm', 'ffn_norm'].map((part): [string, string] => [`blk.${layer}.${part}.weight`, 'F32']),
+    ...['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down'].map((part): [string, string] => [`blk.${layer}.${part}.weight`, matrix]),
   ]));
   expect(await typesIn('f16')).toEqual({ 'token_embd.weight': 'F16', 'output_norm.weight': 'F32', ...block('F16') });
   expect(await typesIn('q8_0')).toEqual({ 'token_embd.weight': 'Q8_0', 'output_norm.weight': 'F32', ...block('Q8_0') });

@@ -74,16 +74,29 @@ export class GgufModel {
     await readTensor(this.source, { file: this.file, tensor, first, bytes: this.#bytes.subarray(0, length) }, out);
   }
 
-  /** Where sequences begin and end, as the tokenizer's metadata says. */
+  /** Where sequences begin and end, as the tokenizer's metadata says; tokens called as ends of turns are also ends, as in llama.cpp. */
   get generation(): GenerationConfig {
+    const { metadata } = this.file;
+    const isId = (value: unknown): value is number => typeof value === 'number' && value < this.config.vocabSize;
     const id = (name: string): number | undefined => {
-      const value = this.file.metadata.get(`tokenizer.ggml.${name}_token_id`)?.value;
-      return typeof value === 'number' && value < this.config.vocabSize ? value : undefined;
+      const value = metadata.get(`tokenizer.ggml.${name}_token_id`)?.value;
+      return isId(value) ? value : undefined;
     };
-    const ends = ['eos', 'eot', 'eom'].map(id).filter((value) => value !== undefined);
+    const list = (name: string): readonly unknown[] => {
+      const entry = metadata.get(`tokenizer.ggml.${name}`);
+      return entry?.type === 'array' ? entry.value : [];
+    };
+    const types = list('token_type');
+    const named = list('tokens').flatMap((token, i) => (types[i] === CONTROL && ENDS.has(token as string) ? [i] : []));
+    const ends = [...['eos', 'eot', 'eom'].map(id), ...named].filter(isId);
     return { bosTokenId: id('bos'), eosTokenIds: [...new Set(ends)], padTokenId: id('padding'), defaults: {} };
   }
 }
+
+/** The value of `tokenizer.ggml.token_type` for markup. */
+const CONTROL = 3;
+/** Markup that ends a text or a turn wherever it occurs. */
+const ENDS: ReadonlySet<string> = new Set(['<|im_end|>', '<|endoftext|>', '<|eot_id|>', '<|end_of_text|>', '<|end|>', '<end_of_turn>', '<EOT>']);
 
 const nearest = (type: TensorType): 'q8' | 'q4' => (type === 'Q4_0' ? 'q4' : 'q8');
 
