@@ -73,6 +73,13 @@ const refused: readonly (readonly [base: object, change: Record<string, unknown>
   ],
   [SMOLLM2, { rope_parameters: { rope_type: 'default', rope_theta: 5 } }, 'rope_theta is 100000 and rope_parameters.rope_theta is 5'],
   [SMOLLM2, { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } }, 'rope_parameters'],
+  // Names that every object has are no more known than others.
+  [SMOLLM2, { toString: 1 }, 'toString is 1, a field Parley does not know'],
+  [SMOLLM2, { hidden_act: 'constructor' }, 'hidden_act is "constructor"; Parley computes gelu'],
+  [SMOLLM2, { rope_scaling: { rope_type: 'constructor' } }, 'rope_scaling.rope_type is "constructor"'],
+  // Numbers that would take hours, or all memory, to find out about otherwise.
+  [SMOLLM2, { num_hidden_layers: 1e15 }, 'num_hidden_layers is 1000000000000000'],
+  [SMOLLM2, { vocab_size: 2 ** 40 }, 'vocab_size is 1099511627776'],
   [SMOLLM2, { rope_interleaved: true }, 'rope_interleaved is true; Parley computes only false'],
   [SMOLLM2, { sliding_window: 4096 }, 'sliding_window is 4096; Parley computes only null'],
   [SMOLLM2, { hidden_act: 'relu2' }, 'hidden_act is "relu2"'],

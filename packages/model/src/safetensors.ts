@@ -104,8 +104,8 @@ function parseEntry(value: unknown, place: { name: string; start: number; size: 
   const result = entrySchema.safeParse(value);
   if (!result.success) return fail('its header entry is not {dtype, shape, data_offsets: [begin, end]} with whole numbers', result.error);
   const { dtype, shape, data_offsets: [begin, end] } = result.data;
-  const bits = DTYPE_BITS[dtype];
-  if (bits === undefined) return fail(`dtype ${dtype} is unknown: the format has ${Object.keys(DTYPE_BITS).join(', ')}`);
+  const bits = Object.hasOwn(DTYPE_BITS, dtype) ? DTYPE_BITS[dtype] : undefined;
+  if (bits === undefined) return fail(`dtype ${dtype.slice(0, 40)} is unknown: the format has ${Object.keys(DTYPE_BITS).join(', ')}`);
   const bytes = (shape.reduce((product, extent) => product * extent, 1) * bits) / 8;
   if (begin > end) return fail(`its data begins at byte ${count(begin)} and ends before, at ${count(end)}`);
   if (start + end > size) {

@@ -4,6 +4,7 @@
  */
 import { TokenizerFormatError } from './errors.ts';
 import { Fields } from './fields.ts';
+import { HIGHEST_ID } from './model.ts';
 
 export interface AddedToken {
   id: number;
@@ -31,7 +32,7 @@ export function parseAddedToken(json: unknown, path: string, id?: number): Added
   const fields = new Fields(json, path);
   const special = fields.boolean('special', false);
   const token: AddedToken = {
-    id: id ?? fields.integer('id'),
+    id: id ?? readId(fields),
     content: fields.string('content'),
     special,
     lstrip: fields.boolean('lstrip', false),
@@ -43,6 +44,11 @@ export function parseAddedToken(json: unknown, path: string, id?: number): Added
   fields.finish();
   if (token.content === '') throw new TokenizerFormatError(fields.at('content'), 'is empty: an added token has at least one character');
   return token;
+}
+
+function readId(fields: Fields): number {
+  const id = fields.integer('id');
+  return id <= HIGHEST_ID ? id : fields.refuse('id', `expected one from 0 to ${HIGHEST_ID}`);
 }
 
 export const addedTokenJSON = ({ id, content, singleWord, lstrip, rstrip, normalized, special }: AddedToken): Record<string, unknown> => ({

@@ -4,12 +4,16 @@
  */
 import { TokenizerFormatError } from './errors.ts';
 
+/** Parts within parts: a path longer than this is no tokenizer's. */
+const LONGEST_PATH = 1000;
+
 export class Fields {
   readonly path: string;
   readonly #values: Readonly<Record<string, unknown>>;
   readonly #read = new Set<string>();
 
   constructor(value: unknown, path: string) {
+    if (path.length > LONGEST_PATH) throw new TokenizerFormatError(`${path.slice(0, 80)}…`, 'lies deeper than any tokenizer goes: the file is damaged');
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new TokenizerFormatError(path, `is ${describe(value)}: expected an object`);
     }
@@ -82,7 +86,12 @@ export class Fields {
 export function describe(value: unknown): string {
   if (value === undefined) return 'absent';
   if (Array.isArray(value)) return `a list of ${value.length}`;
-  const text = JSON.stringify(value) as string | undefined;
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value) as string | undefined;
+  } catch {
+    // Nested too deep to be written.
+  }
   if (text === undefined) return typeof value;
   return text.length <= 80 ? text : `${text.slice(0, 77)}…`;
 }

@@ -19,7 +19,7 @@ export interface BpeModel {
 }
 
 /** Ids beyond this are taken for mistakes: the largest vocabularies have some 2¹⁸ tokens. */
-const HIGHEST_ID = (1 << 24) - 1;
+export const HIGHEST_ID = (1 << 24) - 1;
 
 /** @throws TokenizerFormatError for another type of model, or options of BPE that Parley does not do. */
 export function parseModel(json: unknown): BpeModel {

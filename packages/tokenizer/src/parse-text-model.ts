@@ -8,6 +8,9 @@ import type { TextModel } from './text-model.ts';
 import { parseUnigram } from './unigram.ts';
 import { parseWordPiece } from './word-piece.ts';
 
+/** Sequences within sequences that are looked into. */
+const DEEPEST = 32;
+
 const PARSERS = { Unigram: parseUnigram, WordPiece: parseWordPiece } as const;
 
 /**
@@ -37,11 +40,11 @@ function isOfCharacters({ model, preTokenizer, decoder }: { model: unknown; preT
 }
 
 /** Whether a part, or one in its sequence, is of a type. */
-function mentions(json: unknown, type: string): boolean {
-  if (typeof json !== 'object' || json === null) return false;
+function mentions(json: unknown, type: string, depth = 0): boolean {
+  if (typeof json !== 'object' || json === null || depth > DEEPEST) return false;
   if ('type' in json && json.type === type) return true;
   return ['pretokenizers', 'decoders'].some((name) => {
     const children = (json as Readonly<Record<string, unknown>>)[name];
-    return Array.isArray(children) && children.some((child) => mentions(child, type));
+    return Array.isArray(children) && children.some((child) => mentions(child, type, depth + 1));
   });
 }

@@ -169,6 +169,12 @@ describe('tokenizer.json', () => {
     ['one id for two tokens', (f) => (f.model.vocab['!'] = 1), 'model.vocab: gives the id 1 to both'],
     ['an added token with a taken id', (f) => f.added_tokens.push({ id: 0, content: '<x>', special: true }), 'added_tokens[3]: gives "<x>" the id 0, but that is the id of "!"'],
     ['an added token with another id than the vocabulary\'s', (f) => f.added_tokens.push({ id: 999, content: '!', special: true }), 'but it has the id 0'],
+    ['an added token far beyond the vocabulary', (f) => f.added_tokens.push({ id: 2 ** 40, content: '<x>', special: true }), 'added_tokens[3].id: is 1099511627776'],
+    ['parts within parts without end', (f) => {
+      let inner: object = { type: 'NFC' };
+      for (let depth = 0; depth < 5_000; depth++) inner = { type: 'Sequence', normalizers: [inner] };
+      f['normalizer'] = inner;
+    }, 'lies deeper than any tokenizer goes'],
     ['an empty added token', (f) => f.added_tokens.push({ id: 999, content: '', special: true }), 'added_tokens[3].content: is empty'],
     ['an unknown property of an added token', (f) => f.added_tokens.push({ id: 999, content: 'x', fuzzy: true }), 'added_tokens[3].fuzzy'],
     ['no model', (f) => delete (f as Record<string, unknown>)['model'], 'model: is absent: expected an object'],

@@ -10,7 +10,8 @@ import { ChatTemplate, checkMessages, StandIns, type ChatMessage, type ChatOptio
 import { parseTokenizerConfig, type TokenizerConfig } from './config.ts';
 import { Utf8Decoder } from './decoder.ts';
 import { ChatTemplateError, TokenizerError, TokenizerFormatError } from './errors.ts';
-import { Fields } from './fields.ts';
+import { describe, Fields } from './fields.ts';
+import { HIGHEST_ID } from './model.ts';
 import { type Normalizer, parseNormalizer } from './normalizer.ts';
 import { parsePostProcessor, type PostProcessor } from './post-processor.ts';
 import { parseTextModel } from './parse-text-model.ts';
@@ -369,7 +370,7 @@ export class Tokenizer {
   #roleId(role: string, token: string | undefined): number | undefined {
     if (token === undefined) return undefined;
     const id = this.#ids.get(token);
-    if (id === undefined) throw new TokenizerFormatError(role, `is ${JSON.stringify(token)}, which is not in the vocabulary`);
+    if (id === undefined) throw new TokenizerFormatError(role, `is ${describe(token)}, which is not in the vocabulary`);
     return id;
   }
 }
@@ -388,6 +389,6 @@ function eachSegment(matcher: AddedTokenMatcher, text: string, ids: number[], be
 
 function parseId(text: string, path: string): number {
   const id = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(id)) throw new TokenizerFormatError(path, 'is not an id: expected a whole number');
+  if (!/^\d+$/.test(text) || id > HIGHEST_ID) throw new TokenizerFormatError(path, `is not an id: expected a whole number from 0 to ${HIGHEST_ID}`);
   return id;
 }
