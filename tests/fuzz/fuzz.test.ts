@@ -132,7 +132,7 @@ const byteLevel = {
   },
   post_processor: { type: 'TemplateProcessing', single: [{ SpecialToken: { id: '<|end|>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }], pair: [], special_tokens: { '<|end|>': { id: '<|end|>', ids: [300], tokens: ['<|end|>'] } } },
   decoder: { type: 'ByteLevel' },
-  model: { type: 'BPE', dropout: null, unk_token: null, fuse_unk: false, byte_fallback: false, vocab: Object.fromEntries([...'abcdefghijklmnopqrstuvwxyzĠ', 'he', 'll', 'hell'].map((token, i) => [token, i])), merges: ['h e', 'l l', 'he ll'] },
+  model: { type: 'BPE', dropout: null, unk_token: null, fuse_unk: false, byte_fallback: false, vocab: Object.fromEntries([...Array.from('abcdefghijklmnopqrstuvwxyzĠ'), 'he', 'll', 'hell'].map((token, i) => [token, i])), merges: ['h e', 'l l', 'he ll'] },
 };
 const { pieces, merges } = learnMerges(SAMPLE, 20);
 const tokenizers = [byteLevel, llamaStyle(pieces, merges), t5Style(learnPieces(SAMPLE, 40)), bertStyle(SAMPLE.toLowerCase().split(/\W+/))];

@@ -15,7 +15,7 @@ const pick = <T>(list: readonly T[], random: Random): T => structuredClone(list[
 /** One to four changes to a copy. */
 export function mutateBytes(bytes: Uint8Array, seed: number): Uint8Array {
   const random = new Random(seed);
-  let result = bytes.slice();
+  let result: Uint8Array = bytes.slice();
   for (let change = random.below(4); change >= 0; change--) result = changeBytes(result, random);
   return result;
 }
