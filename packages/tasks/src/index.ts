@@ -6,6 +6,8 @@ export { DEFAULT_MODEL, pipeline, type PipelineOptions, type Pipelines } from '.
 export type {
   ChatGenerationOutput, TextGenerationCallOptions, TextGenerationInput, TextGenerationOutput, TextGenerationPipeline,
 } from './text-generation.ts';
-export type { ClassifierInfo } from './classifier.ts';
+export type { SequenceModelInfo } from './sequence-model.ts';
+export type { FeatureExtractionOptions, FeatureExtractionPipeline, Features } from './feature-extraction.ts';
+export type { FillMaskOptions, FillMaskOutput, FillMaskPipeline } from './fill-mask.ts';
 export type { TextClassificationOptions, TextClassificationOutput, TextClassificationPipeline } from './text-classification.ts';
 export { type Streamer, TextStreamer, type TextStreamerOptions } from './text-streamer.ts';

@@ -2,6 +2,10 @@
 import { OptionError, unknownOption } from '@parley/generate';
 import type { AdapterChoice, OpenOptions } from '@parley/generate/node';
 import { UnknownTaskError } from './errors.ts';
+import { featureExtraction, type FeatureExtractionPipeline } from './feature-extraction.ts';
+import { fillMask, type FillMaskPipeline } from './fill-mask.ts';
+import type { SequenceModel } from './sequence-model.ts';
+import type { Tokenizer } from '@parley/tokenizer';
 import { textClassification, type TextClassificationPipeline } from './text-classification.ts';
 import { textGeneration, type TextGenerationPipeline } from './text-generation.ts';
 
@@ -9,6 +13,8 @@ import { textGeneration, type TextGenerationPipeline } from './text-generation.t
 export interface Pipelines {
   'text-generation': TextGenerationPipeline;
   'text-classification': TextClassificationPipeline;
+  'fill-mask': FillMaskPipeline;
+  'feature-extraction': FeatureExtractionPipeline;
 }
 
 export interface PipelineOptions {
@@ -27,7 +33,14 @@ export interface PipelineOptions {
 /** The model that a pipeline opens when none is named. */
 export const DEFAULT_MODEL = 'parley-mini';
 
-const TASKS: readonly (keyof Pipelines)[] = ['text-generation', 'text-classification'];
+const TASKS: readonly (keyof Pipelines)[] = ['text-generation', 'text-classification', 'fill-mask', 'feature-extraction'];
+
+/** Tasks about whole sequences: what kind of model they take, and their pipelines. */
+const SEQUENCE_TASKS = {
+  'text-classification': { kind: 'classifier', make: textClassification },
+  'fill-mask': { kind: 'model', make: fillMask },
+  'feature-extraction': { kind: 'model', make: featureExtraction },
+} as const satisfies Partial<Record<keyof Pipelines, { kind: 'classifier' | 'model'; make: (model: SequenceModel, tokenizer: Tokenizer) => AsyncDisposable }>>;
 const oneOf = (...allowed: readonly unknown[]) => ({ holds: (value: unknown) => allowed.includes(value), range: allowed.join(', ').replace(/, (\w+)$/, ' or $1') });
 const OPTIONS: Readonly<Record<keyof PipelineOptions, { holds: (value: unknown) => boolean; range: string }>> = {
   dtype: oneOf('f32', 'fp32', 'q8', 'q4'),
@@ -56,7 +69,7 @@ export async function pipeline<Task extends keyof Pipelines>(task: Task, model: 
     }
   }
   // Each task has its own kind of pipeline, which TypeScript cannot see from a comparison.
-  return (task === 'text-classification' ? await openClassification(model, options) : await openGeneration(model, options)) as Pipelines[Task];
+  return (task === 'text-generation' ? await openGeneration(model, options) : await openSequenceTask(task, model, options)) as Pipelines[Task];
 }
 
 async function openGeneration(model: string, options: PipelineOptions): Promise<TextGenerationPipeline> {
@@ -70,18 +83,19 @@ async function openGeneration(model: string, options: PipelineOptions): Promise<
   }
 }
 
-async function openClassification(model: string, options: PipelineOptions): Promise<TextClassificationPipeline> {
+async function openSequenceTask(task: keyof typeof SEQUENCE_TASKS, model: string, options: PipelineOptions): Promise<AsyncDisposable> {
+  const { kind, make } = SEQUENCE_TASKS[task];
   const { worker = true, adapters, ...rest } = openOptions(options);
   if (adapters !== undefined) throw new OptionError('adapters are for models that write: leave them out', { option: 'adapters', value: adapters });
-  const [{ openLocalClassifier, openWorkerClassifier }, { loadTokenizer }, { resolveModel }] = await Promise.all([
-    import('./classifier.ts'), import('@parley/tokenizer/node'), import('@parley/model/node'),
+  const [{ openLocal, openWorker }, { loadTokenizer }, { resolveModel }] = await Promise.all([
+    import('./sequence-model.ts'), import('@parley/tokenizer/node'), import('@parley/model/node'),
   ]);
   const folder = await resolveModel(model);
-  const classifier = await (worker ? openWorkerClassifier : openLocalClassifier)(folder, rest);
+  const opened = await (worker ? openWorker : openLocal)(folder, { ...rest, kind });
   try {
-    return textClassification(classifier, await loadTokenizer(folder));
+    return make(opened, await loadTokenizer(folder));
   } catch (error) {
-    await classifier.dispose();
+    await opened.dispose();
     throw error;
   }
 }

@@ -1,8 +1,8 @@
 /** The text-classification pipeline: texts in, their likeliest labels out, in Transformers.js's shape. */
 import { OptionError, unknownOption } from '@parley/generate';
 import type { Tokenizer } from '@parley/tokenizer';
-import type { Classifier, ClassifierInfo } from './classifier.ts';
-import { TaskError } from './errors.ts';
+import { encodeTexts } from './encode-texts.ts';
+import type { SequenceModel, SequenceModelInfo } from './sequence-model.ts';
 
 export interface TextClassificationOptions {
   /** How many labels, the likeliest first; null: all. Default 1. */
@@ -24,7 +24,7 @@ export interface TextClassificationPipeline extends AsyncDisposable {
   (texts: readonly string[], options: TextClassificationOptions): Promise<TextClassificationOutput[] | TextClassificationOutput[][]>;
   readonly task: 'text-classification';
   /** Facts about the model: labels, size, context, backend. */
-  readonly info: ClassifierInfo;
+  readonly info: SequenceModelInfo;
   readonly tokenizer: Tokenizer;
   /** Frees the model. */
   dispose(): Promise<void>;
@@ -32,28 +32,15 @@ export interface TextClassificationPipeline extends AsyncDisposable {
 
 const OPTION_NAMES = ['top_k', 'truncation', 'signal'];
 
-export function textClassification(classifier: Classifier, tokenizer: Tokenizer): TextClassificationPipeline {
+export function textClassification(classifier: SequenceModel, tokenizer: Tokenizer): TextClassificationPipeline {
   const { labels, contextLength } = classifier.info;
 
   const call = async (input: string | readonly string[], options: TextClassificationOptions = {}): Promise<unknown> => {
     const { top_k = 1, truncation = false, signal } = options;
     for (const name of Object.keys(options)) if (!OPTION_NAMES.includes(name)) throw unknownOption(name, OPTION_NAMES);
     if (top_k !== null && (!Number.isSafeInteger(top_k) || top_k < 1)) throw new OptionError(`top_k is ${top_k}: it has to be a whole number from 1, or null for all labels`, { option: 'top_k', value: top_k });
-    const texts: readonly unknown[] = typeof input === 'string' ? [input] : input;
-    if (!Array.isArray(texts) || texts.length === 0) throw new TaskError('the input is no text: pass a text, or a list of texts');
-    const sequences = texts.map((text: unknown, index) => {
-      if (typeof text !== 'string') throw new TaskError(`item ${index} of the input is ${text === null ? 'null' : typeof text}: pass texts`);
-      const ids = tokenizer.encode(text);
-      if (ids.length === 0) throw new TaskError(`${texts.length === 1 ? 'the text' : `text ${index}`} is empty: there is nothing to classify`);
-      if (ids.length > contextLength && !truncation) {
-        throw new TaskError(
-          `${texts.length === 1 ? 'the text' : `text ${index}`} has ${ids.length.toLocaleString('en-US')} tokens, this model's context is ${contextLength.toLocaleString('en-US')}: ` +
-            'shorten it, or pass truncation: true to classify its beginning',
-        );
-      }
-      return Int32Array.from(ids.slice(0, contextLength));
-    });
-    const answers = (await classifier.logits(sequences, signal)).map((logits) => ranked(logits, labels).slice(0, top_k ?? labels.length));
+    const sequences = encodeTexts(input, { tokenizer, contextLength, truncation });
+    const answers = (await classifier.answer(sequences, { type: 'labels' }, signal)).map((logits) => ranked(logits, labels).slice(0, top_k ?? labels.length));
     if (typeof input === 'string') return answers[0];
     return top_k === 1 ? answers.flat() : answers;
   };
