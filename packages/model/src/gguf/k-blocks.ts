@@ -1,6 +1,7 @@
 /**
  * ggml's "k" types: superblocks of 256 values whose sub-blocks of 16 or 32 have small integer scales, themselves scaled by one f16, `d`
- * (and `dmin` for what is taken off). Layouts: ggml-common.h. Lengths are the caller's affair: whole blocks.
+ * (and `dmin` for what is taken off). Layouts: ggml-common.h. Whole blocks are the caller's affair. Products of a scale and its factor have
+ * at most 19 bits, so they are the same in f32 as here.
  */
 import { f16At } from '../float16.ts';
 
@@ -29,13 +30,17 @@ const shiftOf = (i: number): number => ((i >> 5) & 3) << 1;
 export function decodeQ3K(bytes: Uint8Array, out: Float32Array): void {
   for (let at = 0, o = 0; o < out.length; at += 110, o += VALUES) {
     const d = f16At(bytes, at + 108);
-    for (let i = 0; i < VALUES; i++) {
-      const s = i >> 4;
-      const low = (bytes[at + 96 + (s & 7)]! >> ((s >> 3) << 2)) & 15;
-      const high = (bytes[at + 104 + (s & 3)]! >> ((s >> 2) << 1)) & 3;
-      const q = (bytes[at + 32 + byteOf(i)]! >> shiftOf(i)) & 3;
-      const absent = (bytes[at + (i & 31)]! >> (i >> 5)) & 1 ? 0 : 4;
-      out[o + i] = d * ((low | (high << 4)) - 32) * (q - absent);
+    for (let j = 0; j < 16; j++) {
+      const low = (bytes[at + 96 + (j & 7)]! >> ((j >> 3) << 2)) & 15;
+      const high = (bytes[at + 104 + (j & 3)]! >> ((j >> 2) << 1)) & 3;
+      const scale = d * ((low | (high << 4)) - 32);
+      const q = at + 32 + byteOf(16 * j);
+      const shift = shiftOf(16 * j);
+      const mask = at + ((16 * j) & 31);
+      for (let i = 0; i < 16; i++) {
+        const absent = (bytes[mask + i]! >> (j >> 1)) & 1 ? 0 : 4;
+        out[o + 16 * j + i] = scale * (((bytes[q + i]! >> shift) & 3) - absent);
+      }
     }
   }
 }
@@ -55,8 +60,8 @@ export function decodeQ4K(bytes: Uint8Array, out: Float32Array): void {
     const d = f16At(bytes, at);
     const dmin = f16At(bytes, at + 2);
     for (let j = 0; j < 8; j++) {
-      const scale = Math.fround(d * scaleAt(bytes, at + 4, j));
-      const minimum = Math.fround(dmin * minimumAt(bytes, at + 4, j));
+      const scale = d * scaleAt(bytes, at + 4, j);
+      const minimum = dmin * minimumAt(bytes, at + 4, j);
       const q = at + 16 + ((j >> 1) << 5);
       const shift = (j & 1) << 2;
       for (let i = 0; i < 32; i++) out[o + 32 * j + i] = scale * ((bytes[q + i]! >> shift) & 15) - minimum;
@@ -70,8 +75,8 @@ export function decodeQ5K(bytes: Uint8Array, out: Float32Array): void {
     const d = f16At(bytes, at);
     const dmin = f16At(bytes, at + 2);
     for (let j = 0; j < 8; j++) {
-      const scale = Math.fround(d * scaleAt(bytes, at + 4, j));
-      const minimum = Math.fround(dmin * minimumAt(bytes, at + 4, j));
+      const scale = d * scaleAt(bytes, at + 4, j);
+      const minimum = dmin * minimumAt(bytes, at + 4, j);
       const q = at + 48 + ((j >> 1) << 5);
       const shift = (j & 1) << 2;
       for (let i = 0; i < 32; i++) {
@@ -86,13 +91,19 @@ export function decodeQ5K(bytes: Uint8Array, out: Float32Array): void {
 export function decodeQ6K(bytes: Uint8Array, out: Float32Array): void {
   for (let at = 0, o = 0; o < out.length; at += 210, o += VALUES) {
     const d = f16At(bytes, at + 208);
-    for (let i = 0; i < VALUES; i++) {
-      const half = i >> 7;
-      const quarter = (i >> 5) & 3;
-      const lane = i & 31;
-      const low = (bytes[at + 64 * half + 32 * (quarter & 1) + lane]! >> ((quarter >> 1) << 2)) & 15;
-      const high = (bytes[at + 128 + 32 * half + lane]! >> (quarter << 1)) & 3;
-      out[o + i] = Math.fround(d * signed(bytes[at + 192 + (i >> 4)]!)) * ((low | (high << 4)) - 32);
+    for (let j = 0; j < 16; j++) {
+      const half = j >> 3;
+      const quarter = (j >> 1) & 3;
+      const lane = (j & 1) << 4;
+      const low = at + 64 * half + 32 * (quarter & 1) + lane;
+      const high = at + 128 + 32 * half + lane;
+      const lowShift = (quarter >> 1) << 2;
+      const highShift = quarter << 1;
+      const scale = d * signed(bytes[at + 192 + j]!);
+      for (let i = 0; i < 16; i++) {
+        const code = ((bytes[low + i]! >> lowShift) & 15) | (((bytes[high + i]! >> highShift) & 3) << 4);
+        out[o + 16 * j + i] = scale * (code - 32);
+      }
     }
   }
 }

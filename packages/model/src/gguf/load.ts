@@ -130,11 +130,12 @@ export async function loadGguf(backend: Backend, model: GgufModel, options: Load
   let loadedBytes = 0;
   using builder = new ParameterBuilder(backend, config, options.dtype ?? model.heldIn);
   const specs = new Map(builder.specs.map((spec) => [spec.name, spec]));
+  const chunks = [new Float32Array(CHUNK), new Float32Array(CHUNK)] as const;
   for (const [i, tensor] of stored.entries()) {
     let first = 0;
     for (const name of tensor.parameters) {
       options.signal?.throwIfAborted();
-      first += await loadParameter(builder, model, { spec: specs.get(name)!, tensor, first, headSize: config.headSize });
+      first += await loadParameter(builder, model, { spec: specs.get(name)!, tensor, first, headSize: config.headSize, chunks });
     }
     loadedBytes += sizes[i]!;
     options.onProgress?.({ loadedBytes, totalBytes });
@@ -146,8 +147,9 @@ export async function loadGguf(backend: Backend, model: GgufModel, options: Load
 async function loadParameter(
   builder: ParameterBuilder,
   model: GgufModel,
-  { spec, tensor, first, headSize }: { spec: ParameterSpec; tensor: GgufStored; first: number; headSize: number },
+  where: { spec: ParameterSpec; tensor: GgufStored; first: number; headSize: number; chunks: readonly [Float32Array, Float32Array] },
 ): Promise<number> {
+  const { spec, tensor, first, headSize, chunks } = where;
   const [rows = 0] = spec.shape;
   const size = spec.shape.reduce((product, extent) => product * extent, 1);
   const width = size / rows;
@@ -157,14 +159,11 @@ async function loadParameter(
   await builder.add(spec, async (target) => {
     for (let row = 0; row < rows; row += step) {
       const end = Math.min(rows, row + step);
-      const values = new Float32Array((end - row) * width);
+      const length = (end - row) * width;
+      const [values, placed] = chunks.map((chunk) => (length <= chunk.length ? chunk.subarray(0, length) : new Float32Array(length))) as [Float32Array, Float32Array];
       await model.read(tensor.name, first + row * width, values);
-      let placed = values;
-      if (tensor.paired !== undefined) {
-        placed = new Float32Array(values.length);
-        permutePairs(values, placed, { headRows: headSize, width, to: 'halves' });
-      }
-      target.rows(row, end).write(placed);
+      if (tensor.paired !== undefined) permutePairs(values, placed, { headRows: headSize, width, to: 'halves' });
+      target.rows(row, end).write(tensor.paired === undefined ? values : placed);
     }
   });
   return size;

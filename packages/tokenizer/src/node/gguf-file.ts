@@ -31,6 +31,7 @@ export async function readGgufMetadata(path: string): Promise<Readonly<Record<st
   } catch (cause) {
     if (cause instanceof TokenizerFileError) throw cause;
     if (!(cause instanceof GgufError) && !(cause instanceof Error && 'code' in cause)) throw cause;
-    throw new TokenizerFileError(path, `cannot be read as a GGUF file: ${cause.message}`, { cause });
+    const reason = cause.message.startsWith(`${path}: `) ? cause.message.slice(path.length + 2) : cause.message;
+    throw new TokenizerFileError(path, `cannot be read as a GGUF file: ${reason}`, { cause });
   }
 }
