@@ -10,6 +10,9 @@ import { parseMerges, parseVocabulary } from './model.ts';
 import { byteTokenIds, fallBack, type PieceDecoder, type Splitter, type TextModel, WordCache } from './text-model.ts';
 import { at } from './unchecked.ts';
 
+/** Between a word and the ▁ of the next. */
+const BEFORE_MARK = /(?<=[^▁])(?=▁)/u;
+
 /** Reads a `model`. @throws TokenizerFormatError for options that Parley does not do. */
 export function parseCharacterBpe(json: unknown, parts: { split: Splitter; decoder: PieceDecoder }): TextModel {
   const fields = new Fields(json, 'model');
@@ -23,7 +26,8 @@ export function parseCharacterBpe(json: unknown, parts: { split: Splitter; decod
   const hasBytes = fields.boolean('byte_fallback', false);
   const ignoreMerges = fields.boolean('ignore_merges', false);
   const vocabulary = parseVocabulary(fields.object('vocab'));
-  const merges = new MergeTable(parseMerges(fields.array('merges'), vocabulary));
+  const triples = parseMerges(fields.array('merges'), vocabulary);
+  const merges = new MergeTable(triples);
   fields.finish();
   const unknown = unkToken === undefined ? undefined : vocabulary.get(unkToken);
   if (unkToken !== undefined && unknown === undefined) {
@@ -54,11 +58,17 @@ export function parseCharacterBpe(json: unknown, parts: { split: Splitter; decod
     return Array.from(ids.subarray(0, count));
   };
   const words = new WordCache(encode);
+  // Where no merge makes a ▁ within a piece, words are merged for themselves whether the text was split or not: then they can be remembered.
+  const tokens = new Map(Array.from(vocabulary, ([token, id]) => [id, token]));
+  const isOfWords = !ignoreMerges && vocabulary.has('▁') && triples.every((id, i) => i % 3 !== 2 || !/[^▁]▁/u.test(tokens.get(id) ?? ''));
   return {
     vocabulary,
     decoder: parts.decoder,
     append: (ids, text, first) => {
-      for (const word of parts.split(text, first)) words.append(ids, word);
+      for (const piece of parts.split(text, first)) {
+        if (!isOfWords) words.append(ids, piece);
+        else for (const word of piece.split(BEFORE_MARK)) words.append(ids, word);
+      }
     },
     json: () => json,
   };

@@ -64,6 +64,14 @@ describe('BPE over characters, as Llama 2 has it', () => {
     expect(tokenizer.decode(tokenizer.encode('a</s>b', { addSpecialTokens: false }))).toBe('a</s>b');
   });
 
+  test('a merge across words is done, and then words are not merged for themselves', () => {
+    const across = Tokenizer.fromJSON(llamaStyle(['▁', 'a', 'b'], [['a', '▁'], ['▁', 'b'], ['a▁', 'b']]));
+    const plain = Tokenizer.fromJSON(llamaStyle(['▁', 'a', 'b'], [['▁', 'b']]));
+    const tokens = (of: Tokenizer): (string | undefined)[] => of.encode('a b', { addSpecialTokens: false }).map((token) => of.idToToken(token));
+    expect(tokens(across)).toEqual(['▁', 'a▁b']);
+    expect(tokens(plain)).toEqual(['▁', 'a', '▁b']);
+  });
+
   test('is written as it was read', () => {
     expect(tokenizer.toJSON()).toEqual(file);
   });
