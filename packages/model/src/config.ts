@@ -146,6 +146,16 @@ export function checkConfig(config: TransformerConfig): TransformerConfig {
   return config;
 }
 
+const OPTIONAL_FEATURES: Readonly<Record<keyof OptionalFeatures, true>> = {
+  attentionOutputBias: true, attentionScale: true, queryKeyNorm: true, slidingWindow: true, slidingLayers: true, slidingRopeTheta: true, ropeScaling: true,
+  embeddingScale: true, outputNorms: true, normPlacement: true, embeddingNorm: true, tokenTypes: true, bidirectional: true, head: true, pooler: true,
+};
+
+/** Which optional features a model has. */
+export function optionalFeatures(config: TransformerConfig): (keyof OptionalFeatures)[] {
+  return (Object.keys(OPTIONAL_FEATURES) as (keyof OptionalFeatures)[]).filter((name) => config[name] !== undefined && config[name] !== false);
+}
+
 /** The window of a layer's attention, null where it has none. */
 export function windowOf(config: TransformerConfig, layer: number): number | null {
   return config.slidingWindow !== undefined && (config.slidingLayers?.[layer] ?? true) ? config.slidingWindow : null;

@@ -4,7 +4,7 @@
  */
 import type { Activation } from '@parley/engine';
 import * as z from 'zod';
-import type { FamilyName, OptionalFeatures, TransformerConfig } from './config.ts';
+import { type FamilyName, type OptionalFeatures, optionalFeatures, type TransformerConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
 
 /** One tensor of a weight file and the parameters whose values it holds. */
@@ -137,21 +137,16 @@ const WRITTEN_ACTIVATIONS: Readonly<Record<Activation, string>> = { gelu: 'gelu'
 
 export const writtenActivation = (activation: Activation): string => WRITTEN_ACTIVATIONS[activation];
 
-const OPTIONAL: Readonly<Record<keyof OptionalFeatures, undefined>> = {
-  attentionOutputBias: undefined, attentionScale: undefined, queryKeyNorm: undefined, slidingWindow: undefined, slidingLayers: undefined,
-  slidingRopeTheta: undefined, ropeScaling: undefined, embeddingScale: undefined, outputNorms: undefined, normPlacement: undefined,
-  embeddingNorm: undefined, tokenTypes: undefined, bidirectional: undefined, head: undefined, pooler: undefined,
-};
-
 /**
  * Throws ConfigError unless the config has these values, the only ones its family can write down, and none of the optional features
  * but those that are `free`.
  */
 export function expectFields(config: TransformerConfig, fixed: Partial<TransformerConfig>, free: readonly (keyof OptionalFeatures)[] = []): void {
-  for (const [name, wanted] of Object.entries({ ...OPTIONAL, ...fixed })) {
+  const absent = Object.fromEntries(optionalFeatures(config).map((name) => [name, undefined]));
+  for (const [name, wanted] of Object.entries({ ...absent, ...fixed })) {
     if (free.includes(name as keyof OptionalFeatures)) continue;
     const value = config[name as keyof TransformerConfig];
-    if (value !== wanted && !(value === false && wanted === undefined)) {
+    if (value !== wanted) {
       throw new ConfigError(
         `a ${config.family} config.json cannot say ${name}: ${show(value)}, the family has ${wanted === undefined ? 'none' : show(wanted)}: ` +
           `change ${name} or the family`,

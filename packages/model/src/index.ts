@@ -3,7 +3,7 @@ export { type Batch, type SequenceSpan, singleSequence } from './batch.ts';
 export { type CacheOptions, KeyValueCache } from './cache.ts';
 export { type ClassifierLossOptions, SequenceClassifier } from './classifier.ts';
 export { Checkpoint, encodeCheckpoint, type FileDType, loadTransformer, type LoadWeightsOptions } from './checkpoint.ts';
-export { checkConfig, type FamilyName, type OptionalFeatures, type TransformerConfig } from './config.ts';
+export { checkConfig, type FamilyName, type OptionalFeatures, optionalFeatures, type TransformerConfig } from './config.ts';
 export { embedSequences, type EmbedOptions } from './embeddings.ts';
 export { AdapterError, BatchError, CheckpointError, ConfigError, ModelError, ModelNotFoundError } from './errors.ts';
 export { type GenerationConfig, parseGenerationConfig } from './generation-config.ts';

@@ -1,10 +1,14 @@
 /** README.md of a model: what it was trained on, how long, what came out. Only what the run itself knows. */
 import type { Manifest, ManifestSource } from '@parley/data';
-import { parameterCount, type Transformer } from '@parley/model';
+import { type FamilyName, parameterCount, type Transformer } from '@parley/model';
 import { endsInAdapter, loraOptions, recipeLora } from './adapter.ts';
 import type { StageSummary } from './checkpoint.ts';
 import type { Derived } from './dial.ts';
 import type { Recipe } from './recipe.ts';
+
+const FAMILIES: Readonly<Record<FamilyName, string>> = {
+  gpt2: 'GPT-2', llama: 'Llama', mistral: 'Mistral', qwen2: 'Qwen2', qwen3: 'Qwen3', gemma: 'Gemma', gemma3_text: 'Gemma 3', bert: 'BERT',
+};
 
 export interface CardOptions {
   readonly model: Transformer;
@@ -32,7 +36,7 @@ ${recipe.description ?? 'A language model trained with Parley.'}
 | | |
 |---|---|
 | parameters | ${number(parameterCount(config))} |
-| architecture | ${config.family === 'gpt2' ? 'GPT-2' : 'Llama'} style: ${config.layers} layers, width ${config.hiddenSize}, ${heads}, MLP ${config.intermediateSize} |
+| architecture | ${FAMILIES[config.family]} style: ${config.layers} layers, width ${config.hiddenSize}, ${heads}, MLP ${config.intermediateSize} |
 | vocabulary | ${number(config.vocabSize)} tokens, byte-level BPE |
 | context | ${number(config.contextLength)} tokens |
 | weights | ${recipe.export.dtype} |

@@ -16,7 +16,7 @@ import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { IGNORED, type Loader, splitBase } from '@parley/data';
-import { parameterCount, parameterSpecs } from '@parley/model';
+import { optionalFeatures, parameterCount, parameterSpecs } from '@parley/model';
 import { writeAtomic } from '@parley/model/node';
 import { listCheckpoints } from './checkpoint.ts';
 import { DivergenceError, RecipeError, TrainError } from './errors.ts';
@@ -145,6 +145,10 @@ async function askPython(path: string): Promise<Python | string> {
 async function writeRunnerFolder(opened: OpenRun, options: RunOptions): Promise<void> {
   const { output, hash, latest, model, manifest } = opened;
   const { recipe, signal, onEvent = () => {} } = options;
+  const features = optionalFeatures(model.config);
+  if (features.length > 0) {
+    throw new TrainError(`the ${model.config.family} model has ${features.join(', ')}, which runner.py does not compute: train it without --engine torch`);
+  }
   for (const { name } of recipe.stages) {
     const open = opened.derived.stages[name] ?? [];
     if (open.length > 0) onEvent({ type: 'derived', of: name, derived: open });
