@@ -128,10 +128,13 @@ const FINETUNE_PASSES = 3;
 const batchOf = (tokens: number): number => 0.58 * tokens ** 0.571;
 /** 7. What two CPU cores do in practice, floating-point operations a second: tokens of a stage that is given in minutes. */
 const ASSUMED_SPEED = 30e9;
-/** 9. The peak at width 192 and batches of 2,048 tokens, as measured, for either optimizer; from there ∝ √batch / width. */
-const PEAK = { rate: 0.003, width: 192, batch: 2048, highest: 0.006 };
-/** 9. Of a model that has learned already: a sixth of that. */
-const FINETUNE_SHARE = 1 / 6;
+/**
+ * 9. The best peak of those tried at width 192 and batches of 2,048 tokens (docs/decisions.md); from there ∝ √batch / width, up to what
+ * was still fine there: at 0.006 AdamW hardly learned, and Muon was as good as at 0.003.
+ */
+const PEAK = { width: 192, batch: 2048, adamw: { rate: 0.0015, highest: 0.003 }, muon: { rate: 0.003, highest: 0.006 } } as const;
+/** 9. Of a model that has learned already: a third of that. */
+const FINETUNE_SHARE = 1 / 3;
 /** 10. */
 const WARMUP_SHARE = 0.05;
 /** 11. As of GPT-3 and Llama. */
@@ -180,15 +183,16 @@ export function deriveStage(stage: RecipeStage, facts: StageFacts): { stage: Com
     ? chooseOptimizer(muonOverhead(facts.model, batch), derive)
     : 'adamw');
   const { hiddenSize } = facts.model;
-  const peak = Math.min(PEAK.highest, PEAK.rate * (PEAK.width / hiddenSize) * Math.sqrt(batch / PEAK.batch));
-  const rule = `${PEAK.rate} at width ${PEAK.width} and ${PEAK.batch} tokens a step, measured; ∝ 1/width (Yang et al., 2022) and √batch (Malladi et al., 2022), ` +
-    `at most ${PEAK.highest}`;
+  const { rate, highest } = PEAK[optimizer];
+  const peak = Math.min(highest, rate * (PEAK.width / hiddenSize) * Math.sqrt(batch / PEAK.batch));
+  const rule = `${rate} at width ${PEAK.width} and ${PEAK.batch} tokens a step, measured; ∝ 1/width (Yang et al., 2022) and √batch (Malladi et al., 2022), ` +
+    `at most ${highest}`;
   const learningRate = stage.learning_rate ?? (stage.lora !== undefined
     ? derive('learning_rate', round(Math.min(LORA_HIGHEST, peak * FINETUNE_SHARE * LORA_FACTOR)),
       `${LORA_FACTOR} times what training all weights would take (Schulman et al., 2025), at most ${LORA_HIGHEST}: ${rule}`)
     : stage.kind === 'pretrain'
     ? derive('learning_rate', round(peak), rule)
-    : derive('learning_rate', round(peak * FINETUNE_SHARE), `a sixth of the pre-training rate, so that what is known stays: ${rule}`));
+    : derive('learning_rate', round(peak * FINETUNE_SHARE), `a third of the pre-training rate, so that what is known stays: ${rule}`));
   const warmup = stage.warmup ?? derive('warmup', WARMUP_SHARE, 'a share of the steps, in which the moments fill and the first large gradients pass');
   const weightDecay = stage.weight_decay ?? derive('weight_decay', WEIGHT_DECAY, 'as of GPT-3 and Llama');
   return {
