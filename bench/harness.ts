@@ -13,8 +13,18 @@ export interface BenchOptions {
   readonly shape?: string;
   /** Timed repeats; the first ones that warm the code up are not among them. */
   readonly repeats: number;
-  /** Tokens per repeat, where the benchmark has them. */
+  /** Tokens per repeat, or of an answer, where the benchmark has them. */
   readonly tokens?: number;
+  /** A model by name or path. */
+  readonly model?: string;
+  /** Of a load test: clients at once, arrivals a second, how long, the prompts, and the bounds of goodput in milliseconds. */
+  readonly clients?: readonly number[];
+  readonly rate?: readonly number[];
+  readonly seconds?: number;
+  readonly promptTokens?: number;
+  readonly sharedPrefix?: number;
+  readonly ttft?: number;
+  readonly tpot?: number;
 }
 
 /** What a benchmark can be asked for, beside repeats. */

@@ -8,6 +8,7 @@ export const BENCHMARKS: Readonly<Record<string, () => Promise<{ benchmark: Benc
   prefill: () => import('./prefill.ts'),
   train: () => import('./train.ts'),
   'serve-engine': () => import('./serve-engine.ts'),
+  'serve-load': () => import('./serve-load.ts'),
   tokenizer: () => import('./tokenizer.ts'),
   data: () => import('./data.ts'),
   dedup: () => import('./dedup.ts'),
