@@ -2,6 +2,10 @@
 import { ApiError } from '@parley/protocol';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { gate, routeOf } from './gate/gate.ts';
+import type { Identity } from './gate/identity.ts';
+import { Lifecycle } from './gate/lifecycle.ts';
+import { type UsageHook, usageHook } from './gate/usage.ts';
 import { toApiError } from './generation.ts';
 import type { Models } from './models.ts';
 import { chatRoutes } from './routes/chat.ts';
@@ -12,6 +16,10 @@ import { modelRoutes } from './routes/models.ts';
 
 export interface AppOptions {
   readonly models: Models;
+  /** Folder of the built page. Absent: no page. */
+  readonly page?: string | undefined;
+  /** Whether the server still takes on work; shared with the socket. */
+  readonly lifecycle?: Lifecycle | undefined;
   /** Bytes a request's body may have. Default 1 MiB: some hundred times the context of the models here. */
   readonly bodyBytes?: number | undefined;
   /** What failed inside, for the operator. People's words are not in it. */
@@ -19,28 +27,42 @@ export interface AppOptions {
 }
 
 export interface Environment {
-  readonly Variables: { readonly requestId: string };
+  readonly Variables: {
+    readonly requestId: string;
+    /** Who asks. */
+    readonly identity: Identity;
+    /** Aborted when the reader leaves and, with an ApiError as its reason, when the server ends: for all that runs because of the request. */
+    readonly signal: AbortSignal;
+    /** What answers cost, bound to who asks. */
+    readonly usage: UsageHook;
+  };
 }
 
 export function createApp(options: AppOptions): Hono<Environment> {
-  const { models, bodyBytes = 1 << 20, onFault = () => {} } = options;
+  const { models, bodyBytes = 1 << 20, lifecycle = new Lifecycle(), onFault = () => {} } = options;
   const app = new Hono<Environment>();
   app.use(async (context, next) => {
     const requestId = `req_${crypto.randomUUID().replaceAll('-', '')}`;
     const started = performance.now();
     context.set('requestId', requestId);
+    context.set('signal', AbortSignal.any([context.req.raw.signal, lifecycle.ended]));
+    context.set('usage', usageHook(() => {}, () => {}));
     await next();
     context.header('x-request-id', requestId);
     context.header('openai-processing-ms', String(Math.round(performance.now() - started)));
     context.header('openai-version', '2020-10-01');
     context.header('x-content-type-options', 'nosniff');
   });
-  app.use(bodyLimit({
-    maxSize: bodyBytes,
-    onError: () => {
-      throw new ApiError(`The body is over ${bodyBytes.toLocaleString('en')} bytes: send less at once.`, { status: 413, code: 'request_too_large' });
-    },
-  }));
+  app.use(gate());
+  app.use(async (context, next) => {
+    const { bodyBytes: maxSize = bodyBytes } = routeOf(context);
+    return bodyLimit({
+      maxSize,
+      onError: () => {
+        throw new ApiError(`The body is over ${maxSize.toLocaleString('en')} bytes: send less at once.`, { status: 413, code: 'request_too_large' });
+      },
+    })(context, next);
+  });
   // A page of somewhere else may not use a person's own server: browsers send what they post there, unless it has to be JSON.
   app.use('/v1/*', async (context, next) => {
     const type = context.req.header('content-type') ?? '';
@@ -49,6 +71,7 @@ export function createApp(options: AppOptions): Hono<Environment> {
     }
     await next();
   });
+  // Each part is a line; what its routes need stands in gate/routes.ts.
   modelRoutes(app, models);
   chatRoutes(app, models);
   completionRoutes(app, models);

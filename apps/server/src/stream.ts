@@ -1,13 +1,14 @@
 /** Bodies in, server-sent events out. */
 import { ApiError, invalidRequest } from '@parley/protocol';
 import type { Context } from 'hono';
+import type { Environment } from './app.ts';
 import { toApiError } from './generation.ts';
 
 /** A comment now and then, so that proxies do not take a model that thinks for a dead connection. */
 const PING_MS = 15_000;
 
 /** The body as JSON. Throws ApiError. */
-export async function readBody(context: Context): Promise<unknown> {
+export async function readBody(context: Context<Environment>): Promise<unknown> {
   const text = await context.req.text();
   try {
     return JSON.parse(text) as unknown;
@@ -18,11 +19,13 @@ export async function readBody(context: Context): Promise<unknown> {
 
 /**
  * `data: {…}` for each value and `data: [DONE]` at the end, as OpenAI streams. What fails before the first value is an answer with
- * its status; later, an error inside the stream. When the reader goes, the signal is aborted.
+ * its status; later, an error inside the stream, which OpenAI's clients raise. When the reader goes, the signal is aborted; when the
+ * server ends, it is too, and the reader is told.
  */
-export async function eventStream(context: Context, produce: (signal: AbortSignal) => AsyncIterable<unknown>): Promise<Response> {
+export async function eventStream(context: Context<Environment>, produce: (signal: AbortSignal) => AsyncIterable<unknown>): Promise<Response> {
   const left = new AbortController();
-  const signal = AbortSignal.any([left.signal, context.req.raw.signal]);
+  const signal = AbortSignal.any([left.signal, context.get('signal')]);
+  const gone = (): boolean => left.signal.aborted || context.req.raw.signal.aborted;
   const values = produce(signal)[Symbol.asyncIterator]();
   const first = await values.next();
   const encoder = new TextEncoder();
@@ -34,10 +37,10 @@ export async function eventStream(context: Context, produce: (signal: AbortSigna
         for (let next = first; next.done !== true; next = await values.next()) send(`data: ${JSON.stringify(next.value)}\n\n`);
         send('data: [DONE]\n\n');
       } catch (error) {
-        if (!signal.aborted) send(`data: ${JSON.stringify(toApiError(error).body)}\n\n`);
+        if (!gone()) send(`data: ${JSON.stringify(toApiError(error).body)}\n\n`);
       } finally {
         clearInterval(ping);
-        if (!signal.aborted) controller.close();
+        if (!gone()) controller.close();
       }
     },
     async cancel() {

@@ -17,11 +17,12 @@ export function chatRoutes(app: Hono<Environment>, models: Models): void {
     const options = optionsOf(request, model);
     const messages = request.messages.map(({ role, content }) => ({ role: role === 'developer' ? 'system' as const : role, content }));
     const copies = isGreedy(options) ? (options.numReturnSequences ?? 1) : 1;
-    const run = (signal: AbortSignal) => model.generator.generate({ messages }, { ...options, ...(copies > 1 && { numReturnSequences: 1 }), signal });
+    const { id: queueKey } = context.get('identity');
+    const run = (signal: AbortSignal) => context.get('usage').count(model.id, model.generator.generate({ messages }, { ...options, ...(copies > 1 && { numReturnSequences: 1 }), queueKey, signal }));
     const head = { id: newId('chatcmpl'), created: seconds(), model: model.id };
     if (request.stream === true) return eventStream(context, (signal) => chunks(run(signal), { head, request, model, copies }));
 
-    const { sequences, usage } = await collect(run(context.req.raw.signal));
+    const { sequences, usage } = await collect(run(context.get('signal')));
     const choices = Array.from({ length: copies }, () => sequences).flat().map(({ text, tokens, finishReason, logProbabilities }, index) => ({
       index, message: { role: 'assistant' as const, content: text, refusal: null, annotations: [] as const },
       logprobs: logProbabilities === undefined ? null : logprobsOf(tokens, logProbabilities, model), finish_reason: finishReason,

@@ -16,10 +16,11 @@ export function completionRoutes(app: Hono<Environment>, models: Models): void {
     const model = await models.get(name);
     const plan = planOf(request, model);
     const head = { id: newId('cmpl'), object: 'text_completion' as const, created: seconds(), model: model.id };
-    const run = (signal: AbortSignal) => model.generator.generate(plan.prompts, { ...plan.options, signal });
+    const { id: queueKey } = context.get('identity');
+    const run = (signal: AbortSignal) => context.get('usage').count(model.id, model.generator.generate(plan.prompts, { ...plan.options, queueKey, signal }));
     if (request.stream === true) return eventStream(context, (signal) => chunks(run(signal), { head, request, model, plan }));
 
-    const { sequences, usage } = await collect(run(context.req.raw.signal));
+    const { sequences, usage } = await collect(run(context.get('signal')));
     const choices = chosen(sequences, plan).map(({ sequence, prompt }, index) => {
       const echoed = request.echo === true ? plan.texts[prompt] ?? '' : '';
       return {

@@ -9,7 +9,8 @@ export function embeddingRoutes(app: Hono<Environment>, models: Models): void {
   app.post('/v1/embeddings', async (context) => {
     const { model: name, input, encoding_format: format } = parseRequest(embeddingRequest, await readBody(context));
     const model = await models.get(name);
-    const { vectors, tokens } = await model.generator.embed(listOf(input), { signal: context.req.raw.signal });
+    const { vectors, tokens } = await model.generator.embed(listOf(input), { signal: context.get('signal') });
+    context.get('usage').add({ model: model.id, promptTokens: tokens, completionTokens: 0, cachedTokens: 0 });
     const written = (vector: Float32Array): number[] | string => (format === 'base64' ? base64(vector) : [...vector]);
     return context.json({
       object: 'list', model: model.id, data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: written(vector) })),
