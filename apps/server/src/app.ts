@@ -13,9 +13,12 @@ import { completionRoutes } from './routes/completions.ts';
 import { embeddingRoutes } from './routes/embeddings.ts';
 import { metricRoutes } from './routes/metrics.ts';
 import { modelRoutes } from './routes/models.ts';
+import type { Store } from './store/types.ts';
 
 export interface AppOptions {
   readonly models: Models;
+  /** What is kept. Absent: nothing is, and there are no keys and no accounts. */
+  readonly store?: Store | undefined;
   /** Folder of the built page. Absent: no page. */
   readonly page?: string | undefined;
   /** Whether the server still takes on work; shared with the socket. */

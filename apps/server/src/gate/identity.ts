@@ -1,10 +1,6 @@
 /** Who asks. Made by the gate, once a request; routes read it from the context and trust it. */
 
-export type Scope = 'chat' | 'embeddings' | 'models' | 'metrics' | 'admin';
-export const SCOPES: readonly Scope[] = ['chat', 'embeddings', 'models', 'metrics', 'admin'];
-
-/** What a key may do that was made without scopes being named. */
-export const DEFAULT_SCOPES: readonly Scope[] = ['chat', 'embeddings', 'models'];
+import { type Scope, SCOPES } from '../store/types.ts';
 
 export interface Identity {
   /** `local`: whoever sits at this machine, where no key and no account is asked for. */

@@ -2,7 +2,7 @@
  * Every route of the server and what it takes to use it. A route that is not here is closed: it answers 404 as if it were not there,
  * and the test that walks the app's routes fails. Written as Hono knows them: method, a blank, path as registered.
  */
-import type { Scope } from './identity.ts';
+import type { Scope } from '../store/types.ts';
 
 /** `public`: anybody. `page`: who is signed in (or local). Otherwise: a key with this scope (or local). */
 export type Need = 'public' | 'page' | Scope;
