@@ -9,8 +9,8 @@ export { type ModelList, type ModelObject } from './models.ts';
 export { parseRequest } from './parse.ts';
 export {
   type AnswerDetails, type ConversationDetail, type ConversationPage, type ConversationPatch, conversationPatch, type ConversationSummary, type GenerateRequest,
-  generateRequest, type ImportReport, type MessageStatus, type NewConversation, newConversation, type NewPersona, newPersona, type NewUserMessage, newUserMessage,
+  generateRequest, type ImportReport, type ListedConversation, type MessageStatus, type NewConversation, newConversation, type NewPersona, newPersona, type NewUserMessage, newUserMessage,
   type Persona, type PersonaPatch, personaPatch, type SessionInfo, type SignInRequest, signInRequest, type StopRequest, stopRequest, type TalkEnd, type TalkError,
-  type TalkEvent, type TalkExport, type TalkMessage, type TalkModel, type TalkParameters, talkParameters, type TalkStart, type TalkText, type TalkToken, type TalkUsage,
+  type TalkEvent, type TalkExport, type TalkMessage, type TalkModel, type TalkParameters, talkParameters, type TalkSettings, talkSettings, type TalkStart, type TalkText, type TalkToken, type TalkUsage,
   type TemporaryRequest, temporaryRequest, type TokenDetail,
 } from './talk.ts';

@@ -7,11 +7,11 @@
  *     GET    /api/models                           → TalkModel[]
  *     GET    /api/conversations?search=&archived=&cursor=&limit=  → ConversationPage
  *     POST   /api/conversations                    newConversation → 201 ConversationSummary
- *     GET    /api/conversations/:id                → ConversationDetail     (messages without details.tokens)
+ *     GET    /api/conversations/:id                → ConversationDetail     (messages without details, but for what failed)
  *     PATCH  /api/conversations/:id                conversationPatch → ConversationSummary
  *     DELETE /api/conversations/:id                → 204
  *     POST   /api/conversations/:id/messages       newUserMessage → 201 TalkMessage
- *     GET    /api/conversations/:id/messages/:messageId  → TalkMessage      (details.tokens too)
+ *     GET    /api/conversations/:id/messages/:messageId  → TalkMessage      (with details, for a click)
  *     POST   /api/conversations/:id/generate       generateRequest → SSE of TalkEvent
  *     GET    /api/conversations/:id/stream?messageId=&after=N → SSE of TalkEvent, those with ids over N (or over Last-Event-ID)
  *     POST   /api/conversations/:id/stop           stopRequest → TalkMessage, as it was when it stopped
@@ -68,6 +68,10 @@ export const talkParameters = z.strictObject({
 });
 export type TalkParameters = z.output<typeof talkParameters>;
 
+/** What a conversation goes on with. Kept for the page: `generate` uses what is sent to it. */
+export const talkSettings = z.strictObject({ model: z.string().max(500).optional(), personaId: z.string().max(100).optional(), parameters: talkParameters.optional() });
+export type TalkSettings = z.output<typeof talkSettings>;
+
 // ---- conversations and messages ---------------------------------------------------------------------------------------------------
 
 export interface ConversationSummary {
@@ -76,11 +80,17 @@ export interface ConversationSummary {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly archived: boolean;
+  readonly settings: TalkSettings;
+}
+
+/** In a list; with `match` where a search found a message's words, not only the title. */
+export interface ListedConversation extends ConversationSummary {
+  readonly match: { readonly messageId: string; readonly text: string } | null;
 }
 
 export interface ConversationPage {
   /** The one that was talked in last comes first. */
-  readonly items: readonly ConversationSummary[];
+  readonly items: readonly ListedConversation[];
   /** Pass it as `cursor` for those that follow; null: there are no more. */
   readonly next: string | null;
 }
@@ -102,7 +112,7 @@ export interface TalkMessage {
   readonly conversationId: string;
   /** Null: the first of its branch. */
   readonly parentId: string | null;
-  readonly role: 'system' | 'user' | 'assistant';
+  readonly role: 'system' | 'user' | 'assistant' | 'tool';
   readonly content: string;
   readonly createdAt: number;
   readonly status: MessageStatus;
@@ -120,7 +130,7 @@ export interface TalkUsage {
   readonly cachedTokens: number;
 }
 
-/** About an answer, for whoever clicks on it. */
+/** About an answer, for whoever clicks on it: from GET …/messages/:messageId. Lists have it only where an answer failed, for `error`. */
 export interface AnswerDetails {
   readonly seed?: number;
   readonly parameters?: TalkParameters;
@@ -131,7 +141,7 @@ export interface AnswerDetails {
   readonly droppedMessages?: number;
   /** What went wrong, with status `failed`. */
   readonly error?: ErrorBody['error'];
-  /** The answer token by token; their texts add up to the content. Only from GET …/messages/:messageId. */
+  /** The answer token by token; their texts add up to the content. */
   readonly tokens?: readonly TokenDetail[];
 }
 
@@ -144,10 +154,10 @@ export type TokenDetail = readonly [text: string, logprob: number | null, top: r
 const id = z.string().min(1).max(100);
 const title = z.string().trim().min(1).max(300);
 
-export const newConversation = z.strictObject({ title: title.optional() });
+export const newConversation = z.strictObject({ title: title.optional(), settings: talkSettings.optional() });
 export type NewConversation = z.output<typeof newConversation>;
 
-export const conversationPatch = z.strictObject({ title: title.optional(), archived: z.boolean().optional(), activeLeaf: id.nullable().optional() });
+export const conversationPatch = z.strictObject({ title: title.optional(), archived: z.boolean().optional(), activeLeaf: id.nullable().optional(), settings: talkSettings.optional() });
 export type ConversationPatch = z.output<typeof conversationPatch>;
 
 /** To edit a question, append another with the same parent. */
@@ -236,22 +246,23 @@ export type PersonaPatch = z.output<typeof personaPatch>;
 
 // ---- export and import ------------------------------------------------------------------------------------------------------------
 
-/** Everything of one person. `version` grows when a reader of the older form would misread the newer. */
+/** Everything of one person, as the store writes it. `version` grows when a reader of the older form would misread the newer. */
 export interface TalkExport {
-  readonly format: 'parley';
+  readonly format: 'parley-export';
   readonly version: 1;
   readonly exportedAt: number;
-  readonly conversations: readonly ConversationDetail[];
-  readonly personas: readonly Persona[];
+  readonly conversations: readonly object[];
+  readonly personas: readonly object[];
 }
 
 export interface ImportReport {
   readonly format: 'parley' | 'chatgpt';
+  /** What is new. */
   readonly conversations: number;
   readonly messages: number;
   readonly personas: number;
-  /** Conversations and personas that were there already. */
-  readonly unchanged: number;
+  /** Messages that were there already. */
+  readonly skipped: number;
   /** What could not be taken over, one line each: pictures, tool calls. */
   readonly notes: readonly string[];
 }
