@@ -15,12 +15,11 @@ export function argmax(values: Numbers): number {
   let index = -1;
   for (let i = 0; i < values.length; i++) {
     const value = at(values, i);
-    if (value > best) {
-      best = value;
-      index = i;
-    } else if (value !== value) {
-      throw broken(i, value);
-    }
+    // One comparison for nearly all of them: it fails for a larger one, and for NaN.
+    if (value <= best) continue;
+    if (value !== value) throw broken(i, value);
+    best = value;
+    index = i;
   }
   if (best === Infinity) throw broken(index, best);
   if (index < 0) {
