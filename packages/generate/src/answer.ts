@@ -95,7 +95,7 @@ export class Answer {
   #accept(token: number): { text: string; reason: 'stop' | 'length' | null; stop: string | number | null } {
     const { prompt } = this;
     this.tokens.push(token);
-    const step = this.#text.push(token);
+    const step = this.#text.push(token, this.#constraint?.tagged !== true);
     if (step.stopped !== null) return { text: step.text, reason: 'stop', stop: step.stopped };
     const ends = prompt.ending.has(token);
     if (!ends && this.tokens.length - prompt.tokens.length < prompt.newTokens) return { text: step.text, reason: null, stop: null };

@@ -4,6 +4,7 @@ export { type Beam, BeamSearch, type BeamSearchOptions, type FinishedBeam } from
 export type { Embeddings } from './embed.ts';
 export { ContextOverflowError, GenerateError, GeneratorClosedError, NoTokenError, OptionError, QueueFullError } from './errors.ts';
 export type { ConstraintSpec } from './constraints/constraint.ts';
+export type { TagsSpec } from './constraints/tags.ts';
 export { ConstraintError } from './constraints/errors.ts';
 export {
   collect, type DoneEvent, type EndEvent, type FinishReason, type GeneratedSequence, type GenerateEvent, type GenerateResult, type PromptInfo,

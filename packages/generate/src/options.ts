@@ -165,6 +165,7 @@ function isConstraint(value: unknown): boolean {
     case 'json_schema': return typeof schema === 'boolean' || (typeof schema === 'object' && schema !== null);
     case 'regex': return typeof pattern === 'string';
     case 'choice': return Array.isArray(choices) && choices.every((text) => typeof text === 'string');
+    case 'tags': return Array.isArray((value as { tags?: unknown }).tags);
     default: return false;
   }
 }
@@ -201,7 +202,7 @@ const RULES: Readonly<Record<keyof GenerateOptions, Rule>> = {
   contextOverflow: oneOf('error', 'stop', 'slide'),
   keepTokens: whole(0),
   conversationOverflow: oneOf('error', 'drop-oldest'),
-  constraint: (value) => (isConstraint(value) ? null : 'json, json_schema with a schema, regex with a pattern, or choice with choices'),
+  constraint: (value) => (isConstraint(value) ? null : 'json, json_schema with a schema, regex with a pattern, choice with choices, or tags with tags'),
   priority: (value) => (Number.isSafeInteger(value) ? null : 'a whole number'),
   queueKey: (value) => (typeof value === 'string' ? null : 'a text'),
   prefixCache: oneOf(true, false),

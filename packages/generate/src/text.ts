@@ -14,8 +14,10 @@ export class TextStream {
     this.#matcher = new StopMatcher(options.stopStrings);
   }
 
-  push(token: number): { text: string; stopped: string | null } {
-    return this.#matcher.push(this.#decoder?.push(token) ?? '');
+  /** `watched`: stop strings count here. */
+  push(token: number, watched = true): { text: string; stopped: string | null } {
+    const piece = this.#decoder?.push(token) ?? '';
+    return watched ? this.#matcher.push(piece) : { text: this.#matcher.flush() + piece, stopped: null };
   }
 
   /** The sequence has ended: the rest of its text. Half a character becomes U+FFFD. */

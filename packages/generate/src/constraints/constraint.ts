@@ -5,18 +5,23 @@
 import type { Tokenizer } from '@parley/tokenizer';
 import { utf8 } from './code-points.ts';
 import { ConstraintError } from './errors.ts';
-import { choice, type Expression, Grammar, literal, type Position, rule } from './grammar.ts';
+import { choice, type Expression, Grammar, literal, type Position, rule, SYMBOLS } from './grammar.ts';
 import { jsonRules } from './json.ts';
 import { type JsonSchema, schemaGrammar } from './json-schema.ts';
 import { patternText } from './regular-expression.ts';
+import { tagsGrammar, type TagsSpec } from './tags.ts';
 import { type TokenTrie, tokenTrie } from './token-trie.ts';
 
-/** Plain data: it crosses threads and HTTP. `json`: one object, as OpenAI's json_object. `regex`: the whole text matches. */
+/**
+ * Plain data: it crosses threads and HTTP. `json`: one object, as OpenAI's json_object. `regex`: the whole text matches. `tags`: text
+ * that is free until it opens a tag.
+ */
 export type ConstraintSpec =
   | { readonly type: 'json' }
   | { readonly type: 'json_schema'; readonly schema: JsonSchema }
   | { readonly type: 'regex'; readonly pattern: string }
-  | { readonly type: 'choice'; readonly choices: readonly string[] };
+  | { readonly type: 'choice'; readonly choices: readonly string[] }
+  | TagsSpec;
 
 /** A compiled constraint; many sequences may follow it, each with a state of its own. */
 export interface Constraint {
@@ -30,6 +35,8 @@ export interface ConstraintState {
   accept(token: number): void;
   /** The text so far is whole. */
   readonly complete: boolean;
+  /** Inside tags: what follows is not text for people, and stop strings do not count in it. */
+  readonly tagged: boolean;
   clone(): ConstraintState;
 }
 
@@ -38,14 +45,16 @@ const MOST_MASKS = 2048;
 
 /** `ending`: tokens that end the text, allowed where it is whole. Throws ConstraintError. */
 export function compileConstraint(spec: ConstraintSpec, tokenizer: Tokenizer, options: { ending: Iterable<number> }): Constraint {
-  const { root, rules } = grammarOf(spec);
-  const grammar = new Grammar(root, rules);
-  const masks = new Masks(tokenTrie(tokenizer));
   const ending = [...options.ending];
-  return { start: () => new GrammarState({ grammar, masks, tokenizer, ending }, grammar.start) };
+  const special = new Map([...tokenizer.specialTokens].filter(([, token]) => !ending.includes(token)));
+  const { root, rules } = grammarOf(spec, special);
+  const grammar = new Grammar(root, rules);
+  const symbols = new Set(special.values());
+  const masks = new Masks(tokenTrie(tokenizer), symbols);
+  return { start: () => new GrammarState({ grammar, masks, tokenizer, ending, symbols }, grammar.start) };
 }
 
-function grammarOf(spec: ConstraintSpec): { root: Expression; rules?: ReadonlyMap<string, Expression> } {
+function grammarOf(spec: ConstraintSpec, specialTokens: ReadonlyMap<string, number>): { root: Expression; rules?: ReadonlyMap<string, Expression> } {
   switch (spec.type) {
     case 'json': return { root: rule('object'), rules: jsonRules };
     case 'json_schema': return schemaGrammar(spec.schema);
@@ -53,6 +62,7 @@ function grammarOf(spec: ConstraintSpec): { root: Expression; rules?: ReadonlyMa
     case 'choice':
       if (spec.choices.length === 0) throw new ConstraintError('there is nothing to choose from: name at least one text');
       return { root: choice(...spec.choices.map((text) => literal(text))) };
+    case 'tags': return tagsGrammar(spec, specialTokens, (inner) => grammarOf(inner, specialTokens));
     default: return spec satisfies never;
   }
 }
@@ -60,17 +70,22 @@ function grammarOf(spec: ConstraintSpec): { root: Expression; rules?: ReadonlyMa
 /** Tokens that may follow a position, found once for each. */
 class Masks {
   readonly #trie: TokenTrie;
+  readonly #symbols: ReadonlySet<number>;
   readonly #known = new Map<Position, Uint32Array>();
 
-  constructor(trie: TokenTrie) {
+  /** `symbols`: special tokens, which a grammar may read as they are. */
+  constructor(trie: TokenTrie, symbols: ReadonlySet<number>) {
     this.#trie = trie;
+    this.#symbols = symbols;
   }
 
   at(position: Position): Uint32Array {
     let mask = this.#known.get(position);
     if (mask !== undefined) return mask;
     const bits = (mask = new Uint32Array(Math.ceil(this.#trie.size / 32)));
-    this.#trie.walk(position, (at, byte) => at.next(byte), (token) => void (bits[token >>> 5] = (bits[token >>> 5] ?? 0) | (1 << (token & 31))));
+    const set = (token: number): void => void (bits[token >>> 5] = (bits[token >>> 5] ?? 0) | (1 << (token & 31)));
+    this.#trie.walk(position, (at, byte) => at.next(byte), set);
+    for (const token of this.#symbols) if (position.next(SYMBOLS + token) !== null) set(token);
     // The oldest makes room: positions come back soon or never.
     const [oldest] = this.#known.keys();
     if (this.#known.size >= MOST_MASKS && oldest !== undefined) this.#known.delete(oldest);
@@ -84,6 +99,7 @@ interface Parts {
   readonly masks: Masks;
   readonly tokenizer: Tokenizer;
   readonly ending: readonly number[];
+  readonly symbols: ReadonlySet<number>;
 }
 
 class GrammarState implements ConstraintState {
@@ -101,6 +117,10 @@ class GrammarState implements ConstraintState {
     return this.#position.complete;
   }
 
+  get tagged(): boolean {
+    return this.#position.tagged;
+  }
+
   allow(logits: Float32Array): void {
     const { masks, ending } = this.#parts;
     const kept = this.#position.complete ? ending.map((token) => [token, logits[token] ?? -Infinity] as const) : [];
@@ -116,15 +136,15 @@ class GrammarState implements ConstraintState {
   }
 
   accept(token: number): void {
-    const { tokenizer, ending } = this.#parts;
+    const { tokenizer, ending, symbols } = this.#parts;
     if (ending.includes(token)) {
       if (!this.#position.complete) throw new ConstraintError(`token ${token} ends a text that is not whole yet`);
       this.#ended = true;
       return;
     }
     let position: Position | null = this.#position;
-    for (const byte of tokenizer.tokenBytes(token)) {
-      position = position.next(byte);
+    for (const symbol of symbols.has(token) ? [SYMBOLS + token] : tokenizer.tokenBytes(token)) {
+      position = position.next(symbol);
       if (position === null) throw new ConstraintError(`token ${token} (${JSON.stringify(tokenizer.decode([token]))}) is not allowed here`);
     }
     this.#position = position;

@@ -40,19 +40,21 @@ const FORMATS: Readonly<Record<string, string>> = {
   uri: '[A-Za-z][A-Za-z0-9+.-]*:[!-~]+',
 };
 
-/** The grammar of a schema: its root and its rules. Throws ConstraintError naming the place in the schema (a JSON pointer). */
-export function schemaGrammar(schema: JsonSchema): { root: Expression; rules: ReadonlyMap<string, Expression> } {
-  return new Compiler(schema).compile();
+/** The grammar of a schema: its root and its rules, whose names begin with `prefix` where several schemas share a grammar. Throws ConstraintError naming the place in the schema (a JSON pointer). */
+export function schemaGrammar(schema: JsonSchema, prefix = ''): { root: Expression; rules: ReadonlyMap<string, Expression> } {
+  return new Compiler(schema, prefix).compile();
 }
 
 class Compiler {
   readonly #document: JsonSchema;
+  readonly #prefix: string;
   readonly #rules = new Map<string, Expression>(jsonRules);
   readonly #begun = new Set<string>();
   #depth = 0;
 
-  constructor(schema: JsonSchema) {
+  constructor(schema: JsonSchema, prefix: string) {
     this.#document = schema;
+    this.#prefix = prefix;
   }
 
   compile(): { root: Expression; rules: ReadonlyMap<string, Expression> } {
@@ -101,7 +103,7 @@ class Compiler {
     const others = Object.keys(value).filter((keyword) => keyword !== '$ref' && !DESCRIPTIVE.has(keyword));
     if (others.length > 0) throw refuse(at, `"$ref" stands beside "${others.join('", "')}": put them together with allOf in the referred schema`);
     if (typeof target !== 'string' || !target.startsWith('#')) throw refuse(at, `"$ref" is ${JSON.stringify(target)}: references within the schema (#/$defs/…) are known`);
-    const name = `ref ${target}`;
+    const name = `${this.#prefix}ref ${target}`;
     if (!this.#begun.has(name)) {
       this.#begun.add(name);
       this.#rules.set(name, this.#schema(this.#resolve(target, at), target));
@@ -206,7 +208,7 @@ class Compiler {
 
   /** Members in order, those that are not required left out or not. A rule for each place, so that n optional members take n rules, not 2ⁿ paths. */
   #members(members: readonly { isRequired: boolean; text: Expression }[], other: Expression | null, at: string): Expression {
-    const name = (index: number, first: boolean): string => `members ${at} ${index} ${first ? 'first' : 'next'}`;
+    const name = (index: number, first: boolean): string => `${this.#prefix}members ${at} ${index} ${first ? 'first' : 'next'}`;
     for (const first of [true, false]) {
       const comma = first ? nothing : separated(',');
       for (const [index, { isRequired, text }] of members.entries()) {
@@ -224,7 +226,7 @@ class Compiler {
 
   /** A part as a rule of its own, so that it is laid out once however often it is repeated. */
   #named(value: unknown, at: string): Expression {
-    const name = `part ${at}`;
+    const name = `${this.#prefix}part ${at}`;
     if (!this.#begun.has(name)) {
       this.#begun.add(name);
       this.#rules.set(name, this.#schema(value, at));
