@@ -10,15 +10,22 @@ import { toApiError } from './generation.ts';
 import type { Models } from './models.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { completionRoutes } from './routes/completions.ts';
+import { conversationRoutes } from './routes/conversations.ts';
 import { embeddingRoutes } from './routes/embeddings.ts';
 import { metricRoutes } from './routes/metrics.ts';
 import { modelRoutes } from './routes/models.ts';
+import { pageRoutes } from './routes/page.ts';
+import { plainTalkRoutes, talkRoutes } from './routes/talk.ts';
+import { transferRoutes } from './routes/transfer.ts';
 import type { Store } from './store/types.ts';
+import type { Talk } from './talk/talk.ts';
 
 export interface AppOptions {
   readonly models: Models;
   /** What is kept. Absent: nothing is, and there are no keys and no accounts. */
   readonly store?: Store | undefined;
+  /** The answers that are being written for the page. Absent: its routes about conversations are not there. */
+  readonly talk?: Talk | undefined;
   /** Folder of the built page. Absent: no page. */
   readonly page?: string | undefined;
   /** Whether the server still takes on work; shared with the socket. */
@@ -80,6 +87,14 @@ export function createApp(options: AppOptions): Hono<Environment> {
   completionRoutes(app, models);
   embeddingRoutes(app, models);
   metricRoutes(app, models);
+  plainTalkRoutes(app, models);
+  if (options.talk !== undefined) {
+    conversationRoutes(app, options.talk);
+    talkRoutes(app, options.talk);
+    transferRoutes(app, options.talk);
+  }
+  // Last: it takes every address that nothing else has.
+  if (options.page !== undefined) pageRoutes(app, options.page);
   app.notFound((context) => {
     const { method, path } = context.req;
     return context.json(new ApiError(`Invalid URL (${method} ${path})`, { status: 404, code: 'unknown_url' }).body, 404);

@@ -47,6 +47,8 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   'PATCH /api/conversations/:id': page,
   'DELETE /api/conversations/:id': page,
   'POST /api/conversations/:id/messages': page,
+  'GET /api/conversations/:id/messages/:messageId': page,
+  'GET /api/conversations/:id/export': page,
   'POST /api/conversations/:id/generate': page,
   'GET /api/conversations/:id/stream': page,
   'POST /api/conversations/:id/stop': page,
