@@ -18,11 +18,12 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   tasks: ['generate'],
   protocol: [],
   server: ['generate', 'protocol'],
+  web: ['protocol'],
   parley: ['kernels', 'engine', 'gguf', 'tokenizer', 'data', 'model', 'train', 'generate', 'tasks', 'protocol', 'server'],
 };
 
 /** Those under apps/; the others are under packages/. */
-const APPS: readonly string[] = ['server'];
+const APPS: readonly string[] = ['server', 'web'];
 const homeOf = (name: string): string => (APPS.includes(name) ? `apps/${name}` : `packages/${name}`);
 
 /** Packages whose sources outside src/node/ run in any JavaScript runtime. */
@@ -43,7 +44,7 @@ const IMPORT = /^[ \t]*(?:import|export)\s(?:[\w*{},\s]+?\sfrom\s+)?'([^']+)'|\b
 
 /** Every static and dynamic import with a literal name under a package's src/. */
 function importsOf(name: string): Import[] {
-  const files = globSync(`${homeOf(name)}/src/**/*.ts`, { cwd: root });
+  const files = globSync(`${homeOf(name)}/src/**/*.{ts,tsx}`, { cwd: root });
   return files.flatMap((file) => {
     const source = readFileSync(resolve(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
     return [...source.matchAll(IMPORT)].map((match) => ({ file, specifier: match[1] ?? match[2] ?? '' }));
