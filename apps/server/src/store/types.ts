@@ -263,7 +263,7 @@ export interface NewKey {
 }
 
 export interface Keys {
-  /** `key` is `pk-parley-` and 32 characters; it cannot be had again. */
+  /** `key` is `pk-parley-` and 32 random bytes in base62 (43 characters); it cannot be had again. */
   create(key: NewKey): Promise<{ readonly key: string; readonly record: KeyRecord }>;
   /** The record of a key that may be used now; null for unknown, revoked and expired ones. Notes when it was used. */
   verify(key: string): Promise<KeyRecord | null>;
