@@ -1,10 +1,10 @@
 /** From what is asked (text, tokens, a conversation) to the tokens the model reads, and how many may follow them. */
-import { type ChatMessage, ChatTemplateError, type Tokenizer } from '@parley/tokenizer';
+import { type ChatMessage, ChatTemplateError, type Tokenizer, type ToolDefinition } from '@parley/tokenizer';
 import { ContextOverflowError, count, GenerateError, OptionError } from './errors.ts';
 import type { Settings } from './options.ts';
 
-/** `messages` are written out by the model's chat template, and the assistant's turn is opened. */
-export type Prompt = string | { readonly tokens: readonly number[] } | { readonly messages: readonly ChatMessage[] };
+/** `messages` are written out by the model's chat template, with the `tools` the assistant may call, and the assistant's turn is opened. */
+export type Prompt = string | { readonly tokens: readonly number[] } | { readonly messages: readonly ChatMessage[]; readonly tools?: readonly ToolDefinition[] | undefined };
 
 export interface PreparedPrompt {
   readonly tokens: readonly number[];
@@ -69,7 +69,7 @@ function encode(prompt: Prompt, setting: PromptSetting): { tokens: readonly numb
   if (typeof prompt === 'object' && 'tokens' in prompt) return { tokens: checkTokens(prompt.tokens, setting.vocabSize), droppedMessages: 0 };
   const { tokenizer } = setting;
   if (tokenizer === null) throw new GenerateError('this generator has no tokenizer: pass the prompt as tokens');
-  if (typeof prompt === 'object') return encodeMessages(prompt.messages, tokenizer, setting);
+  if (typeof prompt === 'object') return encodeMessages(prompt, tokenizer, setting);
   const tokens = tokenizer.encode(prompt, { addSpecialTokens: true });
   // Of an empty prompt remains what texts begin with.
   if (tokens.length === 0 && tokenizer.bosTokenId !== undefined) tokens.push(tokenizer.bosTokenId);
@@ -86,7 +86,7 @@ function checkTokens(tokens: readonly number[], vocabSize: number): readonly num
 }
 
 function encodeMessages(
-  messages: readonly ChatMessage[],
+  { messages, tools }: Extract<Prompt, { readonly messages: unknown }>,
   tokenizer: Tokenizer,
   setting: PromptSetting,
 ): { tokens: readonly number[]; droppedMessages: number } {
@@ -96,7 +96,7 @@ function encodeMessages(
   const last = messages.at(-1);
   if (last === undefined) throw new GenerateError('the conversation has no messages: pass at least one of role "user"');
   if (last.role === 'assistant') throw new GenerateError('the last message is the assistant\'s: end the conversation with what it should answer');
-  const encodeAll = (some: readonly ChatMessage[]): number[] => tokenizer.encodeChat([...some], { addGenerationPrompt: true });
+  const encodeAll = (some: readonly ChatMessage[]): number[] => tokenizer.encodeChat([...some], { addGenerationPrompt: true, tools });
   const whole = encodeAll(messages);
   if (setting.settings.conversationOverflow === 'error') return { tokens: whole, droppedMessages: 0 };
   return trimConversation(messages, { encode: encodeAll, whole, room: setting.contextLength - reserve(setting) });
@@ -124,7 +124,7 @@ function trimConversation(
     const oldest = kept.findIndex(({ role }) => role !== 'system');
     if (oldest < 0 || oldest >= lastUser) break;
     let next = oldest + 1;
-    while (next < lastUser && kept[next]?.role === 'assistant') next++;
+    while (next < lastUser && (kept[next]?.role === 'assistant' || kept[next]?.role === 'tool')) next++;
     const [from, to] = [oldest, next];
     kept = kept.filter((message, i) => message.role === 'system' || i < from || i >= to);
     tokens = options.encode(kept);

@@ -9,15 +9,37 @@
 import { Template } from '@huggingface/jinja';
 import type { AddedTokenMatcher } from './added-tokens.ts';
 import { ChatTemplateError } from './errors.ts';
+import { type CallForm, callFormOf, plainMessages, templateMessage } from './tool-calls.ts';
 
 export interface ChatMessage {
-  role: 'system' | 'user' | 'assistant';
+  /** `tool`: what a function that the assistant called has answered. */
+  role: 'system' | 'user' | 'assistant' | 'tool';
   content: string;
+  /** Functions the assistant calls; `content` may then be ''. */
+  toolCalls?: readonly ToolCall[] | undefined;
+  /** Of `tool`: which call this answers, and the function's name. */
+  toolCallId?: string | undefined;
+  name?: string | undefined;
+}
+
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** The value, not its JSON: templates write it themselves. */
+  readonly arguments: unknown;
+}
+
+/** A function the assistant may call, as OpenAI's API and Hugging Face's templates have it. `parameters`: a JSON schema. */
+export interface ToolDefinition {
+  readonly type: 'function';
+  readonly function: { readonly name: string; readonly description?: string | undefined; readonly parameters?: unknown };
 }
 
 export interface ChatOptions {
   /** Ends with the beginning of an assistant's turn, for the model to go on from. */
   addGenerationPrompt: boolean;
+  /** Functions the assistant may call. Templates that know nothing of them get them in words. */
+  tools?: readonly ToolDefinition[] | undefined;
 }
 
 export interface EncodedConversation {
@@ -34,19 +56,29 @@ export const CHATML_TEMPLATE =
 export class ChatTemplate {
   readonly source: string;
   readonly #variables: Readonly<Record<string, string>>;
+  readonly #inTemplate: boolean;
+  /** How the model writes calls of functions. */
+  readonly callForm: CallForm;
   #template: Template | undefined;
 
   /** @param variables what a template may refer to beside the messages: `bos_token`, `eos_token`, … */
   constructor(source: string, variables: Readonly<Record<string, string>>) {
     this.source = source;
     this.#variables = variables;
+    const { form, inTemplate } = callFormOf(source);
+    this.callForm = form;
+    this.#inTemplate = inTemplate;
   }
 
   /** @throws ChatTemplateError when the template cannot be parsed or fails, `raise_exception` included. */
-  render(messages: readonly ChatMessage[], { addGenerationPrompt }: ChatOptions): string {
+  render(messages: readonly ChatMessage[], { addGenerationPrompt, tools = [] }: ChatOptions): string {
+    const written = this.#inTemplate ? messages : plainMessages(messages, tools);
     try {
       this.#template ??= new Template(this.source);
-      return this.#template.render({ ...this.#variables, messages: messages.map((message) => ({ ...message })), add_generation_prompt: addGenerationPrompt });
+      return this.#template.render({
+        ...this.#variables, messages: written.map((message) => templateMessage(message, this.callForm)), add_generation_prompt: addGenerationPrompt,
+        ...(this.#inTemplate && tools.length > 0 && { tools }),
+      });
     } catch (cause) {
       const roles = messages.map(({ role }) => role).join(', ') || 'none';
       throw new ChatTemplateError(
@@ -61,7 +93,7 @@ export class ChatTemplate {
 export function checkMessages(messages: readonly ChatMessage[]): void {
   messages.forEach(({ role, content }, i) => {
     if (typeof role !== 'string' || !/^[A-Za-z][\w-]*$/.test(role)) {
-      throw new ChatTemplateError(`message ${i} has the role ${JSON.stringify(role)}: expected system, user or assistant`);
+      throw new ChatTemplateError(`message ${i} has the role ${JSON.stringify(role)}: expected system, user, assistant or tool`);
     }
     if (typeof content !== 'string') {
       throw new ChatTemplateError(`message ${i} (${role}) has content of type ${typeof content}: expected a string`);

@@ -6,7 +6,7 @@
  * Over 400 lines, as reading, writing, encoding and decoding share one table of added tokens.
  */
 import { type AddedToken, addedTokenJSON, AddedTokenMatcher, parseAddedToken } from './added-tokens.ts';
-import { ChatTemplate, checkMessages, StandIns, type ChatMessage, type ChatOptions, type EncodedConversation } from './chat.ts';
+import { ChatTemplate, checkMessages, StandIns, type ChatMessage, type ChatOptions, type EncodedConversation, type ToolCall, type ToolDefinition } from './chat.ts';
 import { parseTokenizerConfig, type TokenizerConfig } from './config.ts';
 import { Utf8Decoder } from './decoder.ts';
 import { ChatTemplateError, TokenizerError, TokenizerFormatError } from './errors.ts';
@@ -16,6 +16,7 @@ import { type Normalizer, parseNormalizer } from './normalizer.ts';
 import { parsePostProcessor, type PostProcessor } from './post-processor.ts';
 import { parseTextModel } from './parse-text-model.ts';
 import type { TextModel } from './text-model.ts';
+import { type CallForm, callFormOf } from './tool-calls.ts';
 
 export interface EncodeOptions {
   /** Puts around the text what the tokenizer's `post_processor` says, like a token at its beginning. Default true. */
@@ -280,9 +281,9 @@ export class Tokenizer {
    * message's content are text. Nothing a message contains can end its turn or begin another.
    */
   encodeChat(messages: readonly ChatMessage[], options: ChatOptions): number[] {
-    const { guarded, standIns } = this.#guard(messages);
+    const { guarded, tools, standIns } = this.#guard(messages, options.tools);
     const ids: number[] = [];
-    this.#append(ids, this.#requireChat().render(guarded, options), this.#matchers.parse, standIns);
+    this.#append(ids, this.#requireChat().render(guarded, { ...options, tools }), this.#matchers.parse, standIns);
     return ids;
   }
 
@@ -331,12 +332,34 @@ export class Tokenizer {
   }
 
   /** The messages with the special tokens in their content made harmless. */
-  #guard(messages: readonly ChatMessage[]): { guarded: ChatMessage[]; standIns: StandIns } {
+  #guard(messages: readonly ChatMessage[], tools: readonly ToolDefinition[] = []): { guarded: ChatMessage[]; tools: ToolDefinition[]; standIns: StandIns } {
     checkMessages(messages);
     const specials = [...this.specialTokens.keys()];
     const matcher = new AddedTokenMatcher(this.addedTokens.filter((token) => token.special));
-    const standIns = new StandIns(specials, matcher, [this.chatTemplate ?? '', ...specials, ...messages.map(({ content }) => content)]);
-    return { guarded: messages.map((message) => ({ ...message, content: standIns.protect(message.content) })), standIns };
+    const taken: string[] = [this.chatTemplate ?? '', ...specials];
+    mapTexts([messages, tools], (text) => {
+      taken.push(text);
+      return text;
+    });
+    const standIns = new StandIns(specials, matcher, taken);
+    const protect = (text: string): string => standIns.protect(text);
+    const guarded = messages.map(({ role, content, toolCalls, toolCallId, name }): ChatMessage => ({
+      role, content: protect(content),
+      ...(toolCalls && { toolCalls: toolCalls.map((call): ToolCall => ({ id: protect(call.id), name: protect(call.name), arguments: mapTexts(call.arguments, protect) })) }),
+      ...(toolCallId !== undefined && { toolCallId: protect(toolCallId) }), ...(name !== undefined && { name: protect(name) }),
+    }));
+    const described = tools.map(({ type, function: { name, description, parameters } }): ToolDefinition => ({
+      type, function: {
+        name: protect(name), ...(description !== undefined && { description: protect(description) }),
+        ...(parameters !== undefined && { parameters: mapTexts(parameters, protect) }),
+      },
+    }));
+    return { guarded, tools: described, standIns };
+  }
+
+  /** How the model writes calls of functions, by its chat template. */
+  get callForm(): CallForm {
+    return this.#chat?.callForm ?? callFormOf().form;
   }
 
   #requireChat(): ChatTemplate {
@@ -373,6 +396,14 @@ export class Tokenizer {
     if (id === undefined) throw new TokenizerFormatError(role, `is ${describe(token)}, which is not in the vocabulary`);
     return id;
   }
+}
+
+/** JSON data with every text in it, names of fields too, as `change` has it. */
+function mapTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value);
+  if (Array.isArray(value)) return value.map((item: unknown) => mapTexts(item, change));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [change(key), mapTexts(inner, change)]));
 }
 
 /** Pushes the ids of the added tokens in a text and calls `between` with what is between them, and where that begins. */
