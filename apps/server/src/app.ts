@@ -1,42 +1,52 @@
 /** The service as a function from Request to Response: routes, and around them ids, times, limits and errors. No socket is opened here. */
+import type { HttpBindings } from '@hono/node-server';
 import { ApiError } from '@parley/protocol';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { gate, routeOf } from './gate/gate.ts';
+import { Gate, type RequestRecord, routeOf } from './gate/gate.ts';
+import { corsHeaders, securityHeaders } from './gate/headers.ts';
 import type { Identity } from './gate/identity.ts';
-import { Lifecycle } from './gate/lifecycle.ts';
-import { type UsageHook, usageHook } from './gate/usage.ts';
+import type { UsageHook } from './gate/usage.ts';
 import { toApiError } from './generation.ts';
 import type { Models } from './models.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { completionRoutes } from './routes/completions.ts';
 import { conversationRoutes } from './routes/conversations.ts';
+import { conversationRoutes } from './routes/conversations.ts';
 import { embeddingRoutes } from './routes/embeddings.ts';
+import { healthRoutes } from './routes/health.ts';
 import { metricRoutes } from './routes/metrics.ts';
 import { modelRoutes } from './routes/models.ts';
 import { pageRoutes } from './routes/page.ts';
+import { pageRoutes } from './routes/page.ts';
+import { sessionRoutes } from './routes/session.ts';
+import { plainTalkRoutes, talkRoutes } from './routes/talk.ts';
+import { transferRoutes } from './routes/transfer.ts';
 import { plainTalkRoutes, talkRoutes } from './routes/talk.ts';
 import { transferRoutes } from './routes/transfer.ts';
 import type { Store } from './store/types.ts';
+import { Talk } from './talk/talk.ts';
 import type { Talk } from './talk/talk.ts';
 
 export interface AppOptions {
   readonly models: Models;
   /** What is kept. Absent: nothing is, and there are no keys and no accounts. */
   readonly store?: Store | undefined;
+  /** Who may ask. Default: whoever sits at this machine, until there are keys and accounts in the store. */
+  readonly gate?: Gate | undefined;
   /** The answers that are being written for the page. Absent: its routes about conversations are not there. */
   readonly talk?: Talk | undefined;
   /** Folder of the built page. Absent: no page. */
   readonly page?: string | undefined;
-  /** Whether the server still takes on work; shared with the socket. */
-  readonly lifecycle?: Lifecycle | undefined;
   /** Bytes a request's body may have. Default 1 MiB: some hundred times the context of the models here. */
   readonly bodyBytes?: number | undefined;
-  /** What failed inside, for the operator. People's words are not in it. */
+  /** What failed inside, for the operator; default the gate's log. People's words are not in it. */
   readonly onFault?: ((fault: { readonly requestId: string; readonly path: string; readonly error: unknown }) => void) | undefined;
 }
 
 export interface Environment {
+  /** Node's own objects, where there is a socket. */
+  readonly Bindings: Partial<HttpBindings>;
   readonly Variables: {
     readonly requestId: string;
     /** Who asks. */
@@ -45,26 +55,33 @@ export interface Environment {
     readonly signal: AbortSignal;
     /** What answers cost, bound to who asks. */
     readonly usage: UsageHook;
+    /** For the request's line in the log. */
+    readonly record: RequestRecord;
   };
 }
 
 export function createApp(options: AppOptions): Hono<Environment> {
-  const { models, bodyBytes = 1 << 20, lifecycle = new Lifecycle(), onFault = () => {} } = options;
+  const { models, store, gate = new Gate({ store }), bodyBytes = 1 << 20, onFault = (fault) => gate.log.fault(fault) } = options;
   const app = new Hono<Environment>();
   app.use(async (context, next) => {
-    const requestId = `req_${crypto.randomUUID().replaceAll('-', '')}`;
-    const started = performance.now();
-    context.set('requestId', requestId);
-    context.set('signal', AbortSignal.any([context.req.raw.signal, lifecycle.ended]));
-    context.set('usage', usageHook(() => {}, () => {}));
-    await next();
-    context.header('x-request-id', requestId);
-    context.header('openai-processing-ms', String(Math.round(performance.now() - started)));
+    const record = recordOf();
+    context.set('requestId', record.id);
+    context.set('record', record);
+    context.set('signal', AbortSignal.any([context.req.raw.signal, gate.lifecycle.ended]));
+    whenEnded(context, gate);
+    const origin = gate.originOf(context);
+    const asked = context.req.method === 'OPTIONS' && origin !== null ? context.req.header('access-control-request-headers') ?? '' : null;
+    if (asked === null) await next();
+    else context.res = new Response(null, { status: 204 });
+    const { headers } = context.res;
+    for (const [name, value] of Object.entries(securityHeaders(context.req.path))) if (!headers.has(name)) context.header(name, value);
+    if (origin !== null) for (const [name, value] of Object.entries(corsHeaders(origin, asked))) context.header(name, value);
+    context.header('x-request-id', record.id);
+    context.header('openai-processing-ms', String(Math.round(performance.now() - record.began)));
     context.header('openai-version', '2020-10-01');
-    context.header('x-content-type-options', 'nosniff');
   });
-  app.use(gate());
   app.use(async (context, next) => {
+    await gate.admit(context);
     const { bodyBytes: maxSize = bodyBytes } = routeOf(context);
     return bodyLimit({
       maxSize,
@@ -73,20 +90,25 @@ export function createApp(options: AppOptions): Hono<Environment> {
       },
     })(context, next);
   });
-  // A page of somewhere else may not use a person's own server: browsers send what they post there, unless it has to be JSON.
-  app.use('/v1/*', async (context, next) => {
-    const type = context.req.header('content-type') ?? '';
-    if (context.req.method === 'POST' && !/^application\/json\b/i.test(type)) {
-      throw new ApiError(`The content type is '${type}': send application/json.`, { status: 415, code: 'unsupported_media_type' });
-    }
-    await next();
-  });
   // Each part is a line; what its routes need stands in gate/routes.ts.
+  healthRoutes(app, gate);
+  metricRoutes(app, models, gate);
+  sessionRoutes(app, gate);
   modelRoutes(app, models);
   chatRoutes(app, models);
   completionRoutes(app, models);
   embeddingRoutes(app, models);
-  metricRoutes(app, models);
+  plainTalkRoutes(app, models);
+  if (store !== undefined) {
+    const { lifecycle } = gate;
+    const talk = new Talk({ models, store, ended: lifecycle.ended, onFault: (error) => onFault({ requestId: 'none', path: '/api', error }) });
+    lifecycle.alsoWaitFor(() => talk.idle());
+    conversationRoutes(app, talk);
+    talkRoutes(app, talk);
+    transferRoutes(app, talk);
+  }
+  // Last: it takes every address that nothing else has.
+  if (options.page !== undefined) pageRoutes(app, options.page);
   plainTalkRoutes(app, models);
   if (options.talk !== undefined) {
     conversationRoutes(app, options.talk);
@@ -95,14 +117,34 @@ export function createApp(options: AppOptions): Hono<Environment> {
   }
   // Last: it takes every address that nothing else has.
   if (options.page !== undefined) pageRoutes(app, options.page);
-  app.notFound((context) => {
-    const { method, path } = context.req;
-    return context.json(new ApiError(`Invalid URL (${method} ${path})`, { status: 404, code: 'unknown_url' }).body, 404);
-  });
   app.onError((error, context) => {
     const failure = toApiError(error);
-    if (failure.status >= 500) onFault({ requestId: context.get('requestId'), path: context.req.path, error: failure.cause ?? error });
+    const label = failure.code ?? failure.type;
+    context.get('record').error = label;
+    if (failure.status === 401 || failure.status === 403) gate.counters.authFailures.add({ reason: failure.code ?? 'no_api_key' });
+    if (failure.status === 429) gate.counters.rateLimited.add({ reason: label, kind: failure.type });
+    if (failure.status >= 500 && failure.code !== 'server_shutting_down') onFault({ requestId: context.get('requestId'), path: context.req.path, error: failure.cause ?? error });
     return context.json(failure.body, failure.status as 500, { ...failure.headers });
   });
   return app;
+}
+
+const recordOf = (): RequestRecord => ({
+  id: `req_${crypto.randomUUID().replaceAll('-', '')}`, began: performance.now(), route: 'none', who: null, promptTokens: 0, completionTokens: 0, cachedTokens: 0, error: null,
+  request: '', answer: '',
+});
+
+/** Counts and logs a request when the last byte of its answer is out, or its reader gone. Without a socket nobody can tell: nothing is logged. */
+function whenEnded(context: Context<Environment>, { counters, log }: Gate): void {
+  const outgoing = (context.env as Environment['Bindings'] | undefined)?.outgoing;
+  outgoing?.once('close', () => {
+    const { id, began, route, who, promptTokens, completionTokens, cachedTokens, error, request, answer } = context.get('record');
+    const { method, path } = context.req;
+    const status = outgoing.statusCode;
+    counters.requests.add({ route, status: String(status) });
+    log.request({
+      id, method, path, status, ms: performance.now() - began, left: !outgoing.writableFinished, who, promptTokens, completionTokens, cachedTokens, error,
+      ...(log.content && { content: { request, answer } }),
+    });
+  });
 }

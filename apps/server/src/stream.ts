@@ -7,9 +7,10 @@ import { toApiError } from './generation.ts';
 /** A comment now and then, so that proxies do not take a model that thinks for a dead connection. */
 const PING_MS = 15_000;
 
-/** The body as JSON. Throws ApiError. */
-export async function readBody(context: Context<Environment>): Promise<unknown> {
+/** The body as JSON. `secret`: not to be logged, whatever is asked for. Throws ApiError. */
+export async function readBody(context: Context<Environment>, { secret = false } = {}): Promise<unknown> {
   const text = await context.req.text();
+  if (!secret) context.get('record').request = text;
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -37,7 +38,10 @@ export async function eventStream(context: Context<Environment>, produce: (signa
         for (let next = first; next.done !== true; next = await values.next()) send(`data: ${JSON.stringify(next.value)}\n\n`);
         send('data: [DONE]\n\n');
       } catch (error) {
-        if (!gone()) send(`data: ${JSON.stringify(toApiError(error).body)}\n\n`);
+        if (gone()) return;
+        const failure = toApiError(error);
+        context.get('record').error = failure.code ?? failure.type;
+        send(`data: ${JSON.stringify(failure.body)}\n\n`);
       } finally {
         clearInterval(ping);
         if (!gone()) controller.close();

@@ -1,7 +1,9 @@
 /** Errors as OpenAI's clients expect them: an HTTP status and `{ error: { message, type, param, code } }`, all four fields always. */
 
 export type ErrorType =
-  | 'invalid_request_error' | 'authentication_error' | 'permission_error' | 'not_found_error' | 'rate_limit_error' | 'server_error';
+  | 'invalid_request_error' | 'authentication_error' | 'permission_error' | 'not_found_error' | 'rate_limit_error' | 'server_error'
+  /** OpenAI's, of the limit that was reached. */
+  | 'requests' | 'tokens' | 'insufficient_quota';
 
 export interface ErrorBody {
   readonly error: { readonly message: string; readonly type: ErrorType; readonly param: string | null; readonly code: string | null };

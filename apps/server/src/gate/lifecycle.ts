@@ -1,13 +1,27 @@
-/** Ready, draining, ended: what the server takes on and until when it finishes what it has. */
+/** Starting, ready, draining, ended: what the server takes on, and until when it finishes what it has. */
 import { ApiError } from '@parley/protocol';
 
+/** When another server, or this one started again, may be there. */
+const RETRY_SECONDS = 5;
+
 export class Lifecycle {
-  #draining = false;
+  #state: 'starting' | 'ready' | 'draining' = 'starting';
+  #running = 0;
+  #idle = Promise.withResolvers<void>();
+  readonly #others: (() => Promise<unknown>)[] = [];
   readonly #ended = new AbortController();
 
-  /** No new work is taken on. */
+  get state(): 'starting' | 'ready' | 'draining' {
+    return this.#state;
+  }
+
   get draining(): boolean {
-    return this.#draining;
+    return this.#state === 'draining';
+  }
+
+  /** Requests whose answers have not ended. */
+  get running(): number {
+    return this.#running;
   }
 
   /** Aborted with an ApiError (503) when answers that still run have to end. */
@@ -15,12 +29,51 @@ export class Lifecycle {
     return this.#ended.signal;
   }
 
-  drain(): void {
-    this.#draining = true;
+  /** The model is loaded. */
+  ready(): void {
+    if (this.#state === 'starting') this.#state = 'ready';
   }
 
+  /** No new work is taken on. */
+  drain(): void {
+    this.#state = 'draining';
+  }
+
+  /** What still runs is aborted. */
   end(): void {
-    this.#draining = true;
-    this.#ended.abort(new ApiError('The server is shutting down: this answer was cut off. Ask again.', { status: 503, code: 'server_shutting_down' }));
+    this.#state = 'draining';
+    this.#ended.abort(new ApiError('The server is shutting down: this answer was cut off. Ask again.', {
+      status: 503, code: 'server_shutting_down', headers: { 'retry-after': String(RETRY_SECONDS) },
+    }));
+  }
+
+  /** Throws ApiError (503) while draining. */
+  admit(): void {
+    if (!this.draining) return;
+    throw new ApiError(`The server is shutting down and takes on nothing new. Try again in ${RETRY_SECONDS} s.`, {
+      status: 503, code: 'server_shutting_down', headers: { 'retry-after': String(RETRY_SECONDS), connection: 'close' },
+    });
+  }
+
+  /** A request came; to be called once more when its answer has ended. */
+  enter(): () => void {
+    if (this.#running++ === 0) this.#idle = Promise.withResolvers<void>();
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      if (--this.#running === 0) this.#idle.resolve();
+    };
+  }
+
+  /** Work that goes on without a reader: draining waits for it too. */
+  alsoWaitFor(idle: () => Promise<unknown>): void {
+    this.#others.push(idle);
+  }
+
+  /** Resolves when nothing runs. */
+  async idle(): Promise<void> {
+    if (this.#running > 0) await this.#idle.promise;
+    await Promise.all(this.#others.map(async (idle) => idle()));
   }
 }

@@ -9,13 +9,17 @@ export type Need = 'public' | 'page' | Scope;
 
 export interface Route {
   readonly need: Need;
+  /** Counts against the limits of requests and tokens a minute, and needs what is left of a budget. */
+  readonly limited?: boolean;
   /** Bytes a body may have, where it is not the server's general limit. */
   readonly bodyBytes?: number;
 }
 
 const open: Route = { need: 'public' };
 const page: Route = { need: 'page' };
-const chat: Route = { need: 'chat' };
+const chat: Route = { need: 'chat', limited: true };
+const kept: Route = { need: 'chat' };
+const answered: Route = { need: 'page', limited: true };
 
 export const ROUTES: Readonly<Record<string, Route>> = {
   'GET /health': open,
@@ -27,18 +31,18 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   'POST /v1/chat/completions': chat,
   'POST /v1/completions': chat,
   'POST /v1/engines/:engine/completions': chat,
-  'POST /v1/embeddings': { need: 'embeddings' },
+  'POST /v1/embeddings': { need: 'embeddings', limited: true },
   'POST /v1/responses': chat,
-  'GET /v1/responses/:id': chat,
-  'DELETE /v1/responses/:id': chat,
-  'POST /v1/responses/:id/cancel': chat,
-  'GET /v1/responses/:id/input_items': chat,
+  'GET /v1/responses/:id': kept,
+  'DELETE /v1/responses/:id': kept,
+  'POST /v1/responses/:id/cancel': kept,
+  'GET /v1/responses/:id/input_items': kept,
 
   'GET /openapi.json': open,
   'GET /docs': open,
 
   'GET /api/session': open,
-  'POST /api/session': { need: 'public', bodyBytes: 4 << 10 },
+  'POST /api/session': { need: 'public', bodyBytes: 8 << 10 },
   'DELETE /api/session': open,
   'GET /api/models': page,
   'GET /api/conversations': page,
@@ -49,10 +53,10 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   'POST /api/conversations/:id/messages': page,
   'GET /api/conversations/:id/messages/:messageId': page,
   'GET /api/conversations/:id/export': page,
-  'POST /api/conversations/:id/generate': page,
+  'POST /api/conversations/:id/generate': answered,
   'GET /api/conversations/:id/stream': page,
   'POST /api/conversations/:id/stop': page,
-  'POST /api/temporary/generate': page,
+  'POST /api/temporary/generate': answered,
   'GET /api/personas': page,
   'POST /api/personas': page,
   'PATCH /api/personas/:id': page,

@@ -5,6 +5,8 @@
 import type { SchedulerStats } from '@parley/generate';
 import type { Hono } from 'hono';
 import type { Environment } from '../app.ts';
+import { escapeLabel } from '../gate/counters.ts';
+import type { Gate } from '../gate/gate.ts';
 import type { Models } from '../models.ts';
 
 interface Metric {
@@ -28,13 +30,15 @@ const METRICS: readonly Metric[] = [
   { name: 'parley:steps_total', type: 'counter', help: 'Forward passes of the batch.', value: (stats) => stats.steps },
 ];
 
-export function metricRoutes(app: Hono<Environment>, models: Models): void {
+export function metricRoutes(app: Hono<Environment>, models: Models, { counters, lifecycle }: Gate): void {
   app.get('/metrics', async (context) => {
     const all = await models.stats();
     const lines = METRICS.flatMap(({ name, type, help, value }) => [
       `# HELP ${name} ${help}`, `# TYPE ${name} ${type}`,
-      ...all.map(({ id, stats }) => `${name}{model_name="${id.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"} ${value(stats)}`),
+      ...all.map(({ id, stats }) => `${name}{model_name="${escapeLabel(id)}"} ${value(stats)}`),
     ]);
+    lines.push('# HELP parley:http_requests_in_flight Requests whose answers have not ended.', '# TYPE parley:http_requests_in_flight gauge', `parley:http_requests_in_flight ${lifecycle.running}`);
+    lines.push(...counters.lines());
     return context.text(`${lines.join('\n')}\n`, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
   });
 }

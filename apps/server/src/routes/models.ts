@@ -1,4 +1,4 @@
-/** GET /v1/models, /v1/models/{id}; /health and /ready for whoever watches. */
+/** GET /v1/models, /v1/models/{id}. */
 import { ApiError, type ModelList, type ModelObject } from '@parley/protocol';
 import type { Hono } from 'hono';
 import type { Environment } from '../app.ts';
@@ -16,5 +16,4 @@ export function modelRoutes(app: Hono<Environment>, models: Models): void {
     if (known.includes(id)) return context.json(object(id));
     throw new ApiError(`The model '${id}' does not exist here. There are: ${known.join(', ')}.`, { status: 404, type: 'not_found_error', param: 'model', code: 'model_not_found' });
   });
-  app.get('/health', (context) => context.json({ status: 'ok' }));
 }
