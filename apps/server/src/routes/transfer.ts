@@ -51,7 +51,10 @@ const head = () => ({ format: 'parley-export' as const, version: 1 as const, exp
 
 async function whole(store: Store, owner: string, conversation: Conversation): Promise<Conversation & { readonly messages: readonly Omit<Message, 'conversationId'>[] }> {
   const messages = await store.conversations.messages(owner, conversation.id, { details: true });
-  return { ...conversation, messages: messages.map(({ conversationId: _, ...message }) => message) };
+  // Read a moment apart: a leaf that came or went in between is none of these messages.
+  const { activeLeaf } = conversation;
+  const leaf = activeLeaf !== null && !messages.some(({ id }) => id === activeLeaf) ? messages.at(-1)?.id ?? null : activeLeaf;
+  return { ...conversation, activeLeaf: leaf, messages: messages.map(({ conversationId: _, ...message }) => message) };
 }
 
 /** The export piece by piece, so that no more than one conversation is in memory. */

@@ -22,7 +22,7 @@ const ownForm = z.looseObject({
   format: z.literal('parley-export'),
   version: z.number(),
   conversations: z.array(z.looseObject({
-    settings: talkSettings.optional(), messages: z.array(z.looseObject({ status: z.string().optional(), details: details.nullish() })),
+    settings: talkSettings.optional(), messages: z.array(z.looseObject({ details: details.nullish() })),
   })).max(MOST_CONVERSATIONS),
   personas: z.array(z.looseObject({ parameters: talkParameters.nullish() })).optional(),
 });
@@ -67,13 +67,7 @@ interface Importable {
 function own(data: unknown): Importable {
   const result = ownForm.safeParse(data);
   if (!result.success) throw wrong(result.error, []);
-  return {
-    ...result.data,
-    // Nobody goes on writing them here.
-    conversations: result.data.conversations.map((conversation) => (
-      { ...conversation, messages: conversation.messages.map((message) => (message.status === 'streaming' ? { ...message, status: 'stopped' } : message)) }
-    )),
-  };
+  return result.data;
 }
 
 function chatgpt(list: readonly unknown[], notes: string[]): Importable & object {

@@ -43,6 +43,8 @@ export class Talk {
   readonly #models: Models;
   readonly #ended: AbortSignal | undefined;
   readonly #onFault: (error: unknown) => void;
+  /** Answers that an earlier server left unfinished have become `failed`, with what had been written. Wait for it before reading or writing. */
+  readonly recovered: Promise<void>;
   readonly #running = new Map<string, Running>();
 
   constructor({ models, store, ended, onFault = () => {} }: TalkOptions) {
@@ -50,6 +52,21 @@ export class Talk {
     this.#models = models;
     this.#ended = ended;
     this.#onFault = onFault;
+    // One SQLite file has one server; a database that is reached by URL may have several, each of which touches what it writes.
+    const shared = store.description.startsWith('Postgres');
+    this.recovered = this.#recover(shared);
+    if (shared) {
+      const timer = setInterval(() => void this.#recover(shared), 4 * HEARTBEAT_MS).unref();
+      ended?.addEventListener('abort', () => clearInterval(timer), { once: true });
+    }
+  }
+
+  async #recover(shared: boolean): Promise<void> {
+    try {
+      await this.store.conversations.endInterrupted(Date.now() - (shared ? 4 * HEARTBEAT_MS : 0));
+    } catch (error) {
+      this.#onFault(error);
+    }
   }
 
   /** Answers that are being written. */
@@ -60,14 +77,6 @@ export class Talk {
   /** When all answers that are being written now are over and kept. */
   async idle(): Promise<void> {
     await Promise.all([...this.#running.values()].map(({ job }) => job.ended));
-  }
-
-  /**
-   * Answers that a server left unfinished become `failed`, with what had been written. To be called before the first request, and, where
-   * several servers share a database, every minute: then those count that nobody has touched for four heartbeats.
-   */
-  async recover({ shared = false }: { readonly shared?: boolean } = {}): Promise<number> {
-    return this.store.conversations.endInterrupted(Date.now() - (shared ? 4 * HEARTBEAT_MS : 0));
   }
 
   /** Begins an answer. When this resolves, its message is kept and `start` can be told. Throws ApiError. */

@@ -8,6 +8,7 @@ const LEAST = 12;
 const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303F\uFF00-\uFF60\p{Extended_Pictographic}]/u;
 /** Ends of sentences and clauses. The ASCII ones only before white space: 3.5, 12:30 and a.b are no clauses. */
 const CLAUSE_END = /[。！？；，、：…؟،।॥။]|[.!?;:,](?=\s|$)/u;
+const SENTENCE_END = /[。！？؟।॥]|[.!?](?=\s|$)/u;
 const TRAILING = /[\s.,;:，。；：、،।—–-]+$/u;
 
 const words = new Intl.Segmenter(undefined, { granularity: 'word' });
@@ -17,7 +18,7 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 export function titleOf(text: string): string {
   const line = firstLine(text);
   if (columns(line) <= COLUMNS) return tidy(line);
-  const clause = longestClause(line);
+  const clause = firstSentence(line) || longestClause(line);
   if (clause !== '') return tidy(clause);
   const cut = fit(line, words) || fit(line, graphemes);
   return `${cut.replace(TRAILING, '')}…`;
@@ -36,6 +37,13 @@ function firstLine(text: string): string {
 const columns = (text: string): number => Array.from(graphemes.segment(text), ({ segment }) => (WIDE.test(segment) ? 2 : 1)).reduce<number>((sum, each) => sum + each, 0);
 
 const tidy = (text: string): string => text.replace(TRAILING, '') || text;
+
+/** '' where it does not fit or is very short. Its question mark stays. */
+function firstSentence(line: string): string {
+  const end = SENTENCE_END.exec(line);
+  const sentence = end === null ? '' : line.slice(0, end.index + end[0].length);
+  return columns(sentence) >= LEAST && columns(sentence) <= COLUMNS + 1 ? sentence : '';
+}
 
 /** The most clauses that fit, '' where the first does not or is very short. */
 function longestClause(line: string): string {
