@@ -99,6 +99,8 @@ export function createApi(options: { readonly base?: string; readonly onSignedOu
         method,
         headers: { accept, ...(body !== undefined && { 'content-type': 'application/json' }) },
         credentials: 'same-origin',
+        // What was deleted a moment before the page was left is deleted.
+        keepalive: method === 'DELETE',
         ...(body !== undefined && { body: JSON.stringify(body) }),
         ...(signal && { signal }),
       });

@@ -65,6 +65,8 @@ export interface PageState {
   readonly chat: TalkSettings;
   /** Grows when the list of conversations may have changed: a new one, a title, one that was talked in. */
   readonly conversationsVersion: number;
+  /** Conversations that an answer is being written in, as far as this page knows. */
+  readonly answering: readonly string[];
   /** On narrow windows, whether the history lies over the thread. */
   readonly drawer: boolean;
   readonly settings: boolean;
@@ -81,6 +83,7 @@ export const page: Store<PageState> = createStore<PageState>({
   temporary: false,
   chat: remembered.chat,
   conversationsVersion: 0,
+  answering: [],
   drawer: false,
   settings: false,
   online: typeof navigator === 'undefined' || navigator.onLine,
@@ -101,6 +104,10 @@ export const openSettings = (): void => page.set({ settings: true });
 export const closeSettings = (): void => page.set({ settings: false });
 export const closeDrawer = (): void => page.set({ drawer: false });
 export const conversationsChanged = (): void => page.set((state) => ({ conversationsVersion: state.conversationsVersion + 1 }));
+
+export const setAnswering = (id: string, is: boolean): void => page.set(({ answering }) => (
+  answering.includes(id) === is ? {} : { answering: is ? [...answering, id] : answering.filter((other) => other !== id) }
+));
 
 /** Conversations have addresses, so that they can be opened in another tab and gone back to. */
 export const conversationHref = (id: string): string => `#/c/${encodeURIComponent(id)}`;

@@ -23,9 +23,11 @@ export interface MenuProps {
   readonly items: readonly MenuItem[];
   readonly align?: 'start' | 'end';
   readonly className?: string;
+  /** -1: the button is reached by other keys than Tab. */
+  readonly tabIndex?: number;
 }
 
-export function Menu({ label, button, items, align = 'start', className = 'icon-button icon-button-quiet' }: MenuProps): ReactNode {
+export function Menu({ label, button, items, align = 'start', className = 'icon-button icon-button-quiet', tabIndex }: MenuProps): ReactNode {
   const [open, setOpen] = useState(false);
   const trigger = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLDivElement>(null);
@@ -78,7 +80,7 @@ export function Menu({ label, button, items, align = 'start', className = 'icon-
   return (
     <>
       <button
-        ref={trigger} type="button" className={className} aria-label={label} aria-haspopup="menu" aria-expanded={open} aria-controls={open ? id : undefined}
+        ref={trigger} type="button" className={className} tabIndex={tabIndex} aria-label={label} aria-haspopup="menu" aria-expanded={open} aria-controls={open ? id : undefined}
         onClick={() => setOpen(!open)} onKeyDown={(event) => event.key === 'ArrowDown' && !open && (event.preventDefault(), setOpen(true))}
       >
         {button}
