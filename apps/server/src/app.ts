@@ -9,23 +9,19 @@ import type { Identity } from './gate/identity.ts';
 import type { UsageHook } from './gate/usage.ts';
 import { toApiError } from './generation.ts';
 import type { Models } from './models.ts';
+import { providerRoutes } from './providers/routes.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { completionRoutes } from './routes/completions.ts';
-import { conversationRoutes } from './routes/conversations.ts';
 import { conversationRoutes } from './routes/conversations.ts';
 import { embeddingRoutes } from './routes/embeddings.ts';
 import { healthRoutes } from './routes/health.ts';
 import { metricRoutes } from './routes/metrics.ts';
 import { modelRoutes } from './routes/models.ts';
 import { pageRoutes } from './routes/page.ts';
-import { pageRoutes } from './routes/page.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { plainTalkRoutes, talkRoutes } from './routes/talk.ts';
 import { transferRoutes } from './routes/transfer.ts';
-import { plainTalkRoutes, talkRoutes } from './routes/talk.ts';
-import { transferRoutes } from './routes/transfer.ts';
 import type { Store } from './store/types.ts';
-import { Talk } from './talk/talk.ts';
 import type { Talk } from './talk/talk.ts';
 
 export interface AppOptions {
@@ -95,20 +91,10 @@ export function createApp(options: AppOptions): Hono<Environment> {
   metricRoutes(app, models, gate);
   sessionRoutes(app, gate);
   modelRoutes(app, models);
+  providerRoutes(app, models); // before ours: theirs are passed on
   chatRoutes(app, models);
   completionRoutes(app, models);
   embeddingRoutes(app, models);
-  plainTalkRoutes(app, models);
-  if (store !== undefined) {
-    const { lifecycle } = gate;
-    const talk = new Talk({ models, store, ended: lifecycle.ended, onFault: (error) => onFault({ requestId: 'none', path: '/api', error }) });
-    lifecycle.alsoWaitFor(() => talk.idle());
-    conversationRoutes(app, talk);
-    talkRoutes(app, talk);
-    transferRoutes(app, talk);
-  }
-  // Last: it takes every address that nothing else has.
-  if (options.page !== undefined) pageRoutes(app, options.page);
   plainTalkRoutes(app, models);
   if (options.talk !== undefined) {
     conversationRoutes(app, options.talk);

@@ -7,7 +7,7 @@ import { seconds } from '../wire.ts';
 
 export function modelRoutes(app: Hono<Environment>, models: Models): void {
   const created = seconds();
-  const object = (id: string): ModelObject => ({ id, object: 'model', created, owned_by: 'parley' });
+  const object = (id: string): ModelObject => ({ id, object: 'model', created, owned_by: models.ownerOf(id) ?? 'parley' });
   app.get('/v1/models', async (context) => context.json({ object: 'list', data: (await models.list()).map(object) } satisfies ModelList));
   // Names from the hub have a slash in them.
   app.get('/v1/models/:id{.+}', async (context) => {
