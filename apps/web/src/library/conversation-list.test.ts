@@ -1,9 +1,9 @@
-import type { ConversationPage, ConversationPatch, ConversationSummary } from '@parley/protocol';
+import type { ConversationPage, ConversationPatch, ListedConversation } from '@parley/protocol';
 import { expect, test } from 'vitest';
 import { type ListQuery, RequestError } from '../api.ts';
 import { ConversationList } from './conversation-list.ts';
 
-const summary = (id: string, updatedAt: number, title = id): ConversationSummary => ({ id, title, createdAt: 0, updatedAt, archived: false });
+const summary = (id: string, updatedAt: number, title = id): ListedConversation => ({ id, title, createdAt: 0, updatedAt, archived: false, settings: {}, match: null });
 
 /** A server of `count` conversations, c0 the newest, that counts what it is asked; and a clock that is turned by hand. */
 function setUp(count: number) {
@@ -19,7 +19,7 @@ function setUp(count: number) {
         await Promise.resolve();
         signal?.throwIfAborted();
         if (refuse !== null) throw refuse;
-        const found = kept.filter(({ title, archived }) => archived === query.archived && title.includes(query.search ?? ''));
+        const found = kept.filter(({ title, archived }) => (query.archived === undefined || archived === query.archived) && title.includes(query.search ?? ''));
         const from = Number(query.cursor ?? 0);
         const items = found.slice(from, from + (query.limit ?? 50));
         return { items, next: from + items.length < found.length ? String(from + items.length) : null };
@@ -52,6 +52,14 @@ function setUp(count: number) {
   };
   return {
     list, asked, refused, tick, settle, kept: () => kept.map(({ id }) => id), ids: () => list.snapshot().items.map(({ id }) => id),
+    /** At the newest time, made where it is not there. */
+    talkIn: (id: string) => {
+      const old = kept.find((item) => item.id === id) ?? summary(id, 0);
+      kept = [{ ...old, updatedAt: (kept[0]?.updatedAt ?? 0) + 1 }, ...kept.filter((item) => item.id !== id)];
+    },
+    forget: (id: string) => {
+      kept = kept.filter((item) => item.id !== id);
+    },
     move: (id: string) => {
       kept = [...kept.filter((item) => item.id === id), ...kept.filter((item) => item.id !== id)];
     },
@@ -113,7 +121,7 @@ test('what is deleted can be taken back until its time is over, and nothing was 
   await list.load();
   list.remove('c1');
   expect([ids(), kept()]).toEqual([['c0', 'c2'], ['c0', 'c1', 'c2']]);
-  expect(list.undoRemove('c1')).toBe(true);
+  expect(list.undoRemove()).toEqual(['c1']);
   expect(ids()).toEqual(['c0', 'c1', 'c2']);
   tick();
   await settle();
@@ -122,7 +130,28 @@ test('what is deleted can be taken back until its time is over, and nothing was 
   tick();
   await settle();
   expect([ids(), kept()]).toEqual([['c0', 'c2'], ['c0', 'c2']]);
-  expect(list.undoRemove('c1')).toBe(false);
+  expect(list.undoRemove()).toEqual([]);
+});
+
+test('several are deleted, and taken back, together; the time stands still while it is held', async () => {
+  const { list, ids, kept, tick, settle } = setUp(4);
+  await list.load();
+  list.remove('c1');
+  list.remove('c3');
+  expect(list.snapshot().leaving).toBe(2);
+  list.holdRemoval();
+  tick();
+  await settle();
+  expect(kept()).toHaveLength(4);
+  expect(list.undoRemove()).toEqual(['c1', 'c3']);
+  expect(ids()).toEqual(['c0', 'c1', 'c2', 'c3']);
+  list.remove('c1');
+  list.remove('c3');
+  list.holdRemoval();
+  list.resumeRemoval();
+  tick();
+  await settle();
+  expect([kept(), list.snapshot().leaving]).toEqual([['c0', 'c2'], 0]);
 });
 
 test('what is being deleted stays out of sight when the list is read again, and is deleted when the page is left', async () => {
@@ -161,19 +190,45 @@ test('renaming keeps the place; archiving takes out of the list, and back in whe
   const [, middle] = list.snapshot().items;
   await list.archive('c1', true);
   expect(ids()).toEqual(['c0', 'c2']);
-  if (middle !== undefined) await list.unarchive(middle);
+  if (middle !== undefined) await list.undoArchive(middle);
   expect(ids()).toEqual(['c0', 'c1', 'c2']);
 });
 
-test('a conversation that was talked in stands first; a new one is not forced into the results of a search', async () => {
+test('a refresh brings what moved or came and keeps what was scrolled to', async () => {
+  const { list, ids, talkIn, kept } = setUp(200);
+  await list.load();
+  await list.more();
+  await list.more();
+  expect(ids()).toHaveLength(180);
+  talkIn('c150');
+  talkIn('new');
+  await list.refresh();
+  expect(ids()).toHaveLength(181);
+  expect(ids().slice(0, 3)).toEqual(['new', 'c150', 'c0']);
+  await list.more();
+  expect(ids()).toEqual(kept());
+});
+
+test('a refresh drops what was deleted elsewhere, and starts over where everything is new', async () => {
+  const { list, ids, kept, talkIn, forget } = setUp(200);
+  await list.load();
+  await list.more();
+  forget('c3');
+  await list.refresh();
+  expect(ids()).not.toContain('c3');
+  for (let i = 0; i < 70; i++) talkIn(`n${i}`);
+  await list.refresh();
+  expect(ids()).toEqual(kept().slice(0, 60));
+});
+
+test('a search looks into the archive too, and what is archived from its results stays in them', async () => {
   const { list, ids, settle, tick } = setUp(3);
   await list.load();
-  list.touch(summary('c2', 99, 'title 2'));
-  list.touch(summary('new', 100));
-  expect(ids()).toEqual(['new', 'c2', 'c0', 'c1']);
+  await list.archive('c1', true);
   list.search('title');
   tick();
   await settle();
-  list.touch(summary('newer', 101));
   expect(ids()).toEqual(['c0', 'c1', 'c2']);
+  await list.archive('c2', true);
+  expect(list.snapshot().items.map(({ archived }) => archived)).toEqual([false, true, true]);
 });

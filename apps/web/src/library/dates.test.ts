@@ -23,10 +23,10 @@ test('days are those of the calendar, not of 24 hours, also where a clock was pu
   expect(groupOf(new Date(2026, 2, 29, 0, 1), new Date(2026, 2, 30, 0, 0))).toBe('yesterday');
 });
 
-test('groups keep the order of items, and what is pinned comes first', () => {
-  const items = [{ id: 'a', at: now }, { id: 'b', at: new Date(2026, 5, 14) }, { id: 'c', at: new Date(2026, 5, 14), pinned: true }, { id: 'd', at: now }];
-  const groups = groupByDate(items, { at: (item) => item.at, now, pinned: (item) => item.pinned === true });
-  expect(groups.map(({ key, items: members }) => [key, members.map(({ id }) => id).join('')])).toEqual([['pinned', 'c'], ['today', 'ad'], ['yesterday', 'b']]);
+test('groups keep the order of items', () => {
+  const items = [{ id: 'a', at: now }, { id: 'b', at: new Date(2026, 5, 14) }, { id: 'c', at: new Date(2026, 5, 14) }, { id: 'd', at: new Date(2024, 1, 1) }];
+  const groups = groupByDate(items, { at: (item) => item.at, now });
+  expect(groups.map(({ key, items: members }) => [key, members.map(({ id }) => id).join('')])).toEqual([['today', 'a'], ['yesterday', 'bc'], ['2024', 'd']]);
 });
 
 test('months and years are named by the language', () => {

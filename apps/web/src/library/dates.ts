@@ -1,7 +1,7 @@
 /** Conversations in groups as people remember them: today, yesterday, this week, this month, then by month and by year. */
 
-/** `pinned`, `today`, `yesterday`, `week` (the 7 days before), `month` (the 30 days before), `2026-03`, `2025`. */
-export type GroupKey = 'pinned' | 'today' | 'yesterday' | 'week' | 'month' | `${number}-${number}` | `${number}`;
+/** `today`, `yesterday`, `week` (the 7 days before), `month` (the 30 days before), `2026-03`, `2025`. */
+export type GroupKey = 'today' | 'yesterday' | 'week' | 'month' | `${number}-${number}` | `${number}`;
 
 export interface Group<Item> {
   readonly key: GroupKey;
@@ -23,13 +23,10 @@ export function groupOf(at: Date, now: Date): GroupKey {
 }
 
 /** Items keep their order; a group comes where its first item does. */
-export function groupByDate<Item>(items: readonly Item[], options: { at: (item: Item) => Date; now: Date; pinned?: (item: Item) => boolean }): Group<Item>[] {
-  const { at, now, pinned = () => false } = options;
+export function groupByDate<Item>(items: readonly Item[], options: { at: (item: Item) => Date; now: Date }): Group<Item>[] {
+  const { at, now } = options;
   const groups = new Map<GroupKey, Item[]>();
-  const held = items.filter(pinned);
-  if (held.length > 0) groups.set('pinned', held);
   for (const item of items) {
-    if (pinned(item)) continue;
     const key = groupOf(at(item), now);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [item]);

@@ -12,7 +12,7 @@ const faultOf = (text: string): ImportFault | undefined => {
 };
 
 const parley = (fields: object = {}): string => JSON.stringify({
-  format: 'parley', version: 1, exportedAt: 0, conversations: [{ id: 'a', title: 'Tea', updatedAt: 5, messages: [{}, {}] }], personas: [{ id: 'p', name: '诗人' }], ...fields,
+  format: 'parley-export', version: 1, exportedAt: 0, conversations: [{ id: 'a', title: 'Tea', updatedAt: 5, messages: [{}, {}] }], personas: [{ id: 'p', name: '诗人' }], ...fields,
 });
 
 test('an export of Parley is counted', () => {
@@ -29,7 +29,7 @@ test.each([
   ['', { kind: 'empty' }],
   [' \n', { kind: 'empty' }],
   ['PK\u0003\u0004\u0014', { kind: 'zip' }],
-  ['{"format": "parley",\n "version": }', { kind: 'json', line: 2 }],
+  ['{"format": "parley-export",\n "version": }', { kind: 'json', line: 2 }],
   ['7', { kind: 'unknown' }],
   ['{"name": 1}', { kind: 'unknown', fields: 'name' }],
   ['[1]', { kind: 'unknown' }],

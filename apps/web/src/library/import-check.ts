@@ -53,7 +53,7 @@ const isFields = (value: unknown): value is Fields => typeof value === 'object' 
 
 function parley(body: unknown): ImportPreview {
   if (!isFields(body)) throw new ImportError({ kind: 'unknown', fields: typeof body });
-  if (body['format'] !== 'parley') throw new ImportError({ kind: 'unknown', fields: Object.keys(body).slice(0, 5).join(', ') });
+  if (body['format'] !== 'parley-export') throw new ImportError({ kind: 'unknown', fields: Object.keys(body).slice(0, 5).join(', ') });
   if (body['version'] !== 1) throw new ImportError({ kind: 'version', version: String(body['version']) });
   const { conversations: list = [], personas: people = [] } = body;
   if (!Array.isArray(list)) throw new ImportError({ kind: 'damaged', where: 'conversations' });
