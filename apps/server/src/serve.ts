@@ -21,7 +21,7 @@ export interface ServeOptions extends ModelsOptions, Omit<AppOptions, 'models' |
   readonly database?: string | null | undefined;
   /** Seconds that answers have to end when the server does. Default 30. */
   readonly drainSeconds?: number | undefined;
-  readonly sockets?: Partial<SocketLimits> | undefined;
+  readonly sockets?: { readonly [Name in keyof SocketLimits]?: SocketLimits[Name] | undefined } | undefined;
 }
 
 export interface SocketLimits {
@@ -54,7 +54,7 @@ export interface Server extends AsyncDisposable {
 /** Throws where the address is taken, others could reach the server and nobody is named who may, or the default model cannot be loaded. */
 export async function serve(options: ServeOptions): Promise<Server> {
   const { port = 8080, host = '127.0.0.1', preload = true, drainSeconds = 30, hosts = [] } = options;
-  const limits = { ...SOCKETS, ...options.sockets };
+  const limits: SocketLimits = { ...SOCKETS, ...Object.fromEntries(Object.entries(options.sockets ?? {}).filter(([, value]) => value !== undefined)) };
   await using open = new AsyncDisposableStack();
   const store = options.store ?? (options.database ? open.use(await openStore(options.database)) : undefined);
   // A name is given because the server is reached by it, through a proxy on this machine if not directly.
@@ -103,7 +103,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   };
   try {
     // The socket is open before: whoever watches sees a server that is alive and not ready.
-    if (preload) await models.get(models.defaultModel);
+    if (preload) await models.preload();
   } catch (error) {
     await close(0);
     throw error;
