@@ -14,11 +14,6 @@ export function conversationRoutes(app: Hono<Environment>, talk: Talk): void {
   const { conversations, personas } = talk.store;
   const owner = (context: Context<Environment>): string => context.get('identity').id;
 
-  app.use('/api/*', async (_, next) => {
-    await talk.recovered;
-    await next();
-  });
-
   app.get('/api/conversations', async (context) => {
     const { items, next } = await kept(conversations.list(owner(context), listOptions(context)));
     return context.json({ items: items.map(listedOf), next } satisfies ConversationPage);

@@ -43,8 +43,6 @@ export class Talk {
   readonly #models: Models;
   readonly #ended: AbortSignal | undefined;
   readonly #onFault: (error: unknown) => void;
-  /** Answers that an earlier server left unfinished have become `failed`, with what had been written. Wait for it before reading or writing. */
-  readonly recovered: Promise<void>;
   readonly #running = new Map<string, Running>();
 
   constructor({ models, store, ended, onFault = () => {} }: TalkOptions) {
@@ -52,21 +50,19 @@ export class Talk {
     this.#models = models;
     this.#ended = ended;
     this.#onFault = onFault;
-    // One SQLite file has one server; a database that is reached by URL may have several, each of which touches what it writes.
-    const shared = store.description.startsWith('Postgres');
-    this.recovered = this.#recover(shared);
-    if (shared) {
-      const timer = setInterval(() => void this.#recover(shared), 4 * HEARTBEAT_MS).unref();
-      ended?.addEventListener('abort', () => clearInterval(timer), { once: true });
-    }
   }
 
-  async #recover(shared: boolean): Promise<void> {
-    try {
-      await this.store.conversations.endInterrupted(Date.now() - (shared ? 4 * HEARTBEAT_MS : 0));
-    } catch (error) {
-      this.#onFault(error);
+  /**
+   * Answers that a server left unfinished become `failed`, with what had been written. To be called before the first request. `shared`:
+   * other servers write to the same database and touch what they write; from now on what nobody has touched for four heartbeats is ended.
+   */
+  async recover({ shared = false }: { readonly shared?: boolean } = {}): Promise<number> {
+    const end = async (): Promise<number> => this.store.conversations.endInterrupted(Date.now() - (shared ? 4 * HEARTBEAT_MS : 0));
+    if (shared) {
+      const timer = setInterval(() => void end().catch(this.#onFault), 4 * HEARTBEAT_MS).unref();
+      this.#ended?.addEventListener('abort', () => clearInterval(timer), { once: true });
     }
+    return end();
   }
 
   /** Answers that are being written. */

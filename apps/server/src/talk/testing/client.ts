@@ -32,6 +32,7 @@ export async function serveTalk(options: { readonly store: Store; readonly model
   const ended = new AbortController();
   const used: Omit<UsageEntry, 'keyId'>[] = [];
   const talk = new Talk({ ...options, ended: ended.signal });
+  await talk.recover();
   const app = new Hono<Environment>();
   app.use(async (context, next) => {
     const id = context.req.header('x-owner') ?? 'local';
