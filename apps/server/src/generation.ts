@@ -1,6 +1,7 @@
 /** From the wire's fields to options of generation, and from generation's errors to the wire's. */
 import { ConstraintError, ContextOverflowError, GenerateError, type GenerateOptions, OptionError, QueueFullError } from '@parley/generate';
 import { ApiError, type ChatCompletionRequest, type CompletionRequest, invalidRequest } from '@parley/protocol';
+import { ChatTemplateError } from '@parley/tokenizer';
 import type { OpenModel } from './models.ts';
 
 type Fields = Pick<
@@ -72,6 +73,8 @@ export function toApiError(error: unknown): ApiError {
       status: 429, type: 'rate_limit_error', code: 'server_overloaded', headers: { 'retry-after': String(error.retryAfterSeconds) }, cause: error,
     });
   }
+  // Templates refuse orders of messages that their model has never seen.
+  if (error instanceof ChatTemplateError) return invalidRequest(error.message, 'messages', 'invalid_value');
   if (error instanceof ConstraintError) return invalidRequest(error.message, 'response_format', 'invalid_json_schema');
   if (error instanceof GenerateError) return invalidRequest(error.message);
   return new ApiError('The server had an error while processing your request.', { status: 500, cause: error });

@@ -1,15 +1,12 @@
 /** The official client against the service, with the model that ships; what it gets is held to OpenAI's own specification where that is at hand. */
-import { existsSync, readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
-import { resolve } from 'node:path';
-import { type AnySchema, Ajv } from 'ajv';
+import { Ajv } from 'ajv';
 import OpenAI, { APIError, BadRequestError, NotFoundError } from 'openai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApp } from './app.ts';
 import { Models } from './models.ts';
 import { type Server, serve } from './serve.ts';
-
-const SPECIFICATION = resolve(import.meta.dirname, '../../../../shared/api/openai-openapi.json');
+import { conforms } from './testing/specification.ts';
 
 let models: Models;
 let client: OpenAI;
@@ -22,28 +19,6 @@ beforeAll(async () => {
   await models.get('parley-nano');
 });
 afterAll(async () => models[Symbol.asyncDispose]());
-
-/** Throws what the specification has against a body. Where it is absent, the client's own reading is all the proof there is. */
-const conforms: (schema: string, body: unknown) => void = (() => {
-  if (!existsSync(SPECIFICATION)) return () => {};
-  const ajv = new Ajv({ strict: false, allErrors: false, validateFormats: false, discriminator: false });
-  ajv.addSchema(withNull(JSON.parse(readFileSync(SPECIFICATION, 'utf8'))) as AnySchema, 'openai');
-  return (schema, body) => {
-    const validate = ajv.getSchema(`openai#/components/schemas/${schema}`);
-    if (validate === undefined) throw new Error(`the specification has no schema ${schema}`);
-    if (validate(body) !== true) throw new Error(`${schema}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(body).slice(0, 400)}`);
-  };
-})();
-
-/** OpenAPI 3.0 says nullable where JSON schema has a type "null"; ajv understands it only beside a type. */
-function withNull(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withNull);
-  if (typeof value !== 'object' || value === null) return value;
-  const { nullable, ...rest } = Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withNull(inner)]));
-  if (nullable !== true) return nullable === undefined ? rest : { ...rest, nullable };
-  const { enum: values } = rest;
-  return 'type' in rest ? { ...rest, nullable: true, ...(Array.isArray(values) && { enum: [...(values as unknown[]), null] }) } : { anyOf: [rest, { type: 'null' }] };
-}
 
 const hello = [{ role: 'user' as const, content: 'Hello! How are you?' }];
 
@@ -174,7 +149,8 @@ test.each([
   ['a part that is no text', '/v1/chat/completions', { model: 'parley-nano', messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] }, 400, 'messages.0.content.0.type', 'invalid_value'],
   ['too long a prompt', '/v1/chat/completions', { model: 'parley-nano', messages: [{ role: 'user', content: 'word '.repeat(900) }] }, 400, 'messages', 'context_length_exceeded'],
   ['too long a prompt of a stream', '/v1/chat/completions', { model: 'parley-nano', stream: true, messages: [{ role: 'user', content: 'word '.repeat(900) }] }, 400, 'messages', 'context_length_exceeded'],
-  ['tools', '/v1/chat/completions', { model: 'parley-nano', messages: hello, tools: [{ type: 'function', function: { name: 'f' } }] }, 400, 'tools', 'invalid_value'],
+  ['a custom tool', '/v1/chat/completions', { model: 'parley-nano', messages: hello, tools: [{ type: 'custom', custom: { name: 'f' } }] }, 400, 'tools.0.type', 'invalid_value'],
+  ['functions of the older form', '/v1/chat/completions', { model: 'parley-nano', messages: hello, functions: [{ name: 'f' }] }, 400, 'functions', 'invalid_value'],
   ['a suffix', '/v1/completions', { model: 'parley-nano', prompt: 'a', suffix: 'b' }, 400, 'suffix', 'invalid_value'],
   ['best_of below n', '/v1/completions', { model: 'parley-nano', prompt: 'a', best_of: 1, n: 2 }, 400, 'best_of', 'invalid_value'],
   ['no JSON', '/v1/chat/completions', '{"model": ', 400, null, null],

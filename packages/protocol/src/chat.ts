@@ -1,17 +1,26 @@
 /** POST /v1/chat/completions: request, answer and chunks, as OpenAI's specification has them for text. */
 import * as z from 'zod';
 import { type FinishReason, generationFields, streamFields, type Usage } from './common.ts';
+import { chatToolCall, chatToolChoice, chatTools, type ToolCallChunk, type ToolCallMessage } from './tools.ts';
 
 const textPart = z.strictObject({ type: z.literal('text', 'this server reads text: parts of other types (images, audio, files) are not understood'), text: z.string() });
 /** A text, or parts that are joined. */
 const content = z.union([z.string(), z.array(textPart).min(1)]).transform((value) => (typeof value === 'string' ? value : value.map(({ text }) => text).join('')));
 
+const OLDER = 'functions, function_call and the role function are the older form: pass tools, tool_choice and the role tool';
+
 const message = z.discriminatedUnion('role', [
   // Newer models of OpenAI call the system message the developer's.
   z.strictObject({ role: z.enum(['system', 'developer']), content, name: z.string().optional() }),
   z.strictObject({ role: z.literal('user'), content, name: z.string().optional() }),
-  z.strictObject({ role: z.literal('assistant'), content, name: z.string().optional(), refusal: z.null().optional(), annotations: z.array(z.unknown()).max(0).optional() }),
-], { error: 'the roles are system, developer, user and assistant' });
+  z.strictObject({
+    role: z.literal('assistant'), content: content.nullish(), name: z.string().optional(), refusal: z.null().optional(),
+    annotations: z.array(z.unknown()).max(0).optional(), tool_calls: z.array(chatToolCall).min(1).optional(),
+    // What OpenAI's client adds for its caller and sends back.
+    parsed: z.unknown().optional(), audio: z.null().optional(), function_call: z.null(OLDER).optional(),
+  }).refine((value) => typeof value.content === 'string' || value.tool_calls !== undefined, { error: 'an assistant\'s message has content or tool_calls', path: ['content'] }),
+  z.strictObject({ role: z.literal('tool'), content, tool_call_id: z.string().min(1), name: z.string().optional() }),
+], { error: `the roles are system, developer, user, assistant and tool (${OLDER})` });
 
 export const chatCompletionRequest = z.strictObject({
   model: z.string().min(1),
@@ -43,12 +52,15 @@ export const chatCompletionRequest = z.strictObject({
   // Only with the values that ask for what this server does anyway.
   modalities: z.array(z.literal('text', 'only text is written here')).nullish(),
   store: z.literal(false, 'answers are not stored under OpenAI\'s ids here: leave store out').nullish(),
-  tools: z.array(z.unknown()).max(0, 'tools are not called by this server yet: leave them out').nullish(),
-  tool_choice: z.enum(['none', 'auto']).nullish(),
+  tools: chatTools.nullish(),
+  tool_choice: chatToolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
+  functions: z.null(OLDER).optional(),
+  function_call: z.null(OLDER).optional(),
 });
 
 export type ChatCompletionRequest = z.output<typeof chatCompletionRequest>;
+export type ChatCompletionMessage = ChatCompletionRequest['messages'][number];
 
 export interface TokenLogprob {
   readonly token: string;
@@ -69,7 +81,11 @@ export interface ChatCompletion {
   readonly model: string;
   readonly choices: readonly {
     readonly index: number;
-    readonly message: { readonly role: 'assistant'; readonly content: string; readonly refusal: null; readonly annotations: readonly [] };
+    /** `content` is null where there are calls and nothing else. */
+    readonly message: {
+      readonly role: 'assistant'; readonly content: string | null; readonly refusal: null; readonly annotations: readonly [];
+      readonly tool_calls?: readonly ToolCallMessage[];
+    };
     readonly logprobs: ChatLogprobs | null;
     readonly finish_reason: FinishReason;
   }[];
@@ -83,7 +99,7 @@ export interface ChatCompletionChunk {
   readonly model: string;
   readonly choices: readonly {
     readonly index: number;
-    readonly delta: { readonly role?: 'assistant'; readonly content?: string; readonly refusal?: null };
+    readonly delta: { readonly role?: 'assistant'; readonly content?: string | null; readonly refusal?: null; readonly tool_calls?: readonly ToolCallChunk[] };
     readonly logprobs?: ChatLogprobs | null;
     readonly finish_reason: FinishReason | null;
   }[];

@@ -1,5 +1,5 @@
 export {
-  type ChatCompletion, type ChatCompletionChunk, type ChatCompletionRequest, chatCompletionRequest, type ChatLogprobs, type TokenLogprob,
+  type ChatCompletion, type ChatCompletionChunk, type ChatCompletionMessage, type ChatCompletionRequest, chatCompletionRequest, type ChatLogprobs, type TokenLogprob,
 } from './chat.ts';
 export { type Completion, type CompletionLogprobs, type CompletionRequest, completionRequest } from './completion.ts';
 export { type EmbeddingRequest, embeddingRequest, type EmbeddingResponse } from './embedding.ts';
@@ -7,6 +7,7 @@ export { ApiError, type ErrorBody, type ErrorType, invalidRequest } from './erro
 export type { FinishReason, Usage } from './common.ts';
 export { type ModelList, type ModelObject } from './models.ts';
 export { parseRequest } from './parse.ts';
+export { type ChatTool, type ChatToolChoice, type ToolCallChunk, type ToolCallMessage } from './tools.ts';
 export {
   type AnswerDetails, type ConversationDetail, type ConversationPage, type ConversationPatch, conversationPatch, type ConversationSummary, type GenerateRequest,
   generateRequest, type ImportReport, type ListedConversation, type MessageStatus, type NewConversation, newConversation, type NewPersona, newPersona, type NewUserMessage, newUserMessage,

@@ -4,7 +4,7 @@ export type { DecodeOptions, EncodeOptions, StreamingDecoder } from './tokenizer
 export type { AddedToken } from './added-tokens.ts';
 export { CHATML_TEMPLATE } from './chat.ts';
 export type { ChatMessage, ChatOptions, EncodedConversation, ToolCall, ToolDefinition } from './chat.ts';
-export type { CallForm } from './tool-calls.ts';
+export { type CallForm, callFormOf } from './tool-calls.ts';
 export { ChatTemplateError, TokenizerError, TokenizerFileError, TokenizerFormatError } from './errors.ts';
 export type { SplitPattern } from './pre-tokenizer.ts';
 export { tokenizerFromGguf } from './gguf.ts';

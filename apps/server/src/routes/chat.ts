@@ -1,38 +1,109 @@
 /** POST /v1/chat/completions. The answer that is not streamed is a fold over the one that is. */
-import { collect, type GenerateEvent, type GenerateOptions, type LogProbabilities } from '@parley/generate';
+import type { ConstraintSpec, GenerateOptions, LogProbabilities } from '@parley/generate';
 import {
-  type ChatCompletion, type ChatCompletionChunk, type ChatCompletionRequest, chatCompletionRequest, type ChatLogprobs, invalidRequest, parseRequest, type TokenLogprob,
+  type ChatCompletion, type ChatCompletionChunk, type ChatCompletionMessage, type ChatCompletionRequest, chatCompletionRequest, type ChatLogprobs, invalidRequest,
+  parseRequest, type TokenLogprob,
 } from '@parley/protocol';
+import type { ChatMessage, ToolCall } from '@parley/tokenizer';
 import type { Hono } from 'hono';
 import type { Environment } from '../app.ts';
 import { generateOptions, isGreedy } from '../generation.ts';
 import type { Models, OpenModel } from '../models.ts';
 import { eventStream, readBody } from '../stream.ts';
+import type { Piece } from '../tools/call-parser.ts';
+import { choiceOf, functionOf, planTools, type ToolPlan } from '../tools/plan.ts';
+import { foldTold, told, type ToldEvent } from '../tools/told.ts';
 import { LEAST_LOGPROB, newId, seconds, usageOf } from '../wire.ts';
 
 export function chatRoutes(app: Hono<Environment>, models: Models): void {
   app.post('/v1/chat/completions', async (context) => {
     const request = parseRequest(chatCompletionRequest, await readBody(context));
     const model = await models.get(request.model);
-    const options = optionsOf(request, model);
-    const messages = request.messages.map(({ role, content }) => ({ role: role === 'developer' ? 'system' as const : role, content }));
+    const plan = planOf(request, model);
+    const options = optionsOf(request, model, plan);
+    const prompt = { messages: messagesOf(request.messages), ...(plan && { tools: plan.definitions }) };
     const copies = isGreedy(options) ? (options.numReturnSequences ?? 1) : 1;
     const { id: queueKey } = context.get('identity');
-    const run = (signal: AbortSignal) => context.get('usage').count(model.id, model.generator.generate({ messages }, { ...options, ...(copies > 1 && { numReturnSequences: 1 }), queueKey, signal }));
+    const run = (signal: AbortSignal): AsyncGenerator<ToldEvent> => {
+      const events = model.generator.generate(prompt, { ...options, ...(copies > 1 && { numReturnSequences: 1 }), queueKey, signal });
+      return told(context.get('usage').count(model.id, events), plan, model.tokenizer);
+    };
     const head = { id: newId('chatcmpl'), created: seconds(), model: model.id };
     if (request.stream === true) return eventStream(context, (signal) => chunks(run(signal), { head, request, model, copies }));
 
-    const { sequences, usage } = await collect(run(context.get('signal')));
-    const choices = Array.from({ length: copies }, () => sequences).flat().map(({ text, tokens, finishReason, logProbabilities }, index) => ({
-      index, message: { role: 'assistant' as const, content: text, refusal: null, annotations: [] as const },
-      logprobs: logProbabilities === undefined ? null : logprobsOf(tokens, logProbabilities, model), finish_reason: finishReason,
+    const { answers, usage } = await foldTold(run(context.get('signal')));
+    const choices = Array.from({ length: copies }, () => answers).flat().map(({ text, calls, tokens, finishReason, logProbabilities }, index) => ({
+      index, finish_reason: finishReason,
+      message: {
+        role: 'assistant' as const, content: text === '' && calls.length > 0 ? null : text, refusal: null, annotations: [] as const,
+        ...(calls.length > 0 && { tool_calls: calls.map((call) => ({ id: newCallId(), type: 'function' as const, function: call })) }),
+      },
+      logprobs: logProbabilities === undefined ? null : logprobsOf(tokens, logProbabilities, model),
     }));
-    return context.json({ ...head, object: 'chat.completion', choices, usage: usageOf(usage) } satisfies ChatCompletion);
+    return context.json({ ...head, object: 'chat.completion', choices, usage: usageOf(usage, copies) } satisfies ChatCompletion);
   });
 }
 
-function optionsOf(request: ChatCompletionRequest, model: OpenModel): GenerateOptions {
-  const { response_format: format, max_tokens: older, max_completion_tokens: newer } = request;
+const newCallId = (): string => newId('call').replace('-', '_');
+
+function formatOf({ response_format: format }: ChatCompletionRequest): ConstraintSpec | undefined {
+  if (format?.type === 'json_object') return { type: 'json' };
+  if (format?.type !== 'json_schema') return undefined;
+  if (format.json_schema.schema === undefined) {
+    throw invalidRequest("'response_format.json_schema' has no schema", 'response_format.json_schema.schema', 'missing_required_parameter');
+  }
+  return { type: 'json_schema', schema: format.json_schema.schema };
+}
+
+function planOf(request: ChatCompletionRequest, { tokenizer }: OpenModel): ToolPlan | null {
+  const tools = request.tools ?? [];
+  const choice = choiceOf(request.tool_choice, tools);
+  const plan = planTools({ tools: tools.map(functionOf), choice, parallel: request.parallel_tool_calls ?? true, text: formatOf(request) }, tokenizer.callForm);
+  if (plan !== null && (request.num_beams ?? 1) > 1) {
+    throw invalidRequest("'num_beams' is above 1, and calls of functions are held to their schemas one answer at a time: leave out one of the two", 'num_beams', 'invalid_value');
+  }
+  return plan;
+}
+
+/** Throws ApiError for results of calls that nobody made, and for arguments that are no JSON. */
+function messagesOf(messages: readonly ChatCompletionMessage[]): ChatMessage[] {
+  const calls = new Map<string, string>();
+  return messages.map((message, i): ChatMessage => {
+    switch (message.role) {
+      case 'system': case 'developer': return { role: 'system', content: message.content };
+      case 'user': return { role: 'user', content: message.content };
+      case 'assistant': {
+        const toolCalls = message.tool_calls?.map(({ id, function: { name, arguments: json } }, k): ToolCall => {
+          calls.set(id, name);
+          return { id, name, arguments: argumentsOf(json, `messages.${i}.tool_calls.${k}.function.arguments`) };
+        });
+        return { role: 'assistant', content: message.content ?? '', ...(toolCalls && { toolCalls }) };
+      }
+      case 'tool': {
+        const { tool_call_id: toolCallId, content } = message;
+        const name = calls.get(toolCallId);
+        if (name === undefined) {
+          throw invalidRequest(`'messages.${i}.tool_call_id' is '${toolCallId}', and no message before it calls a function with that id`, `messages.${i}.tool_call_id`, 'invalid_value');
+        }
+        return { role: 'tool', content, toolCallId, name };
+      }
+      default: return message satisfies never;
+    }
+  });
+}
+
+/** Throws ApiError. */
+export function argumentsOf(json: string, param: string): unknown {
+  try {
+    // Functions without arguments are called with nothing by some.
+    return json.trim() === '' ? {} : (JSON.parse(json) as unknown);
+  } catch (error) {
+    throw invalidRequest(`'${param}' is not JSON: ${error instanceof Error ? error.message : String(error)}`, param, 'invalid_value');
+  }
+}
+
+function optionsOf(request: ChatCompletionRequest, model: OpenModel, plan: ToolPlan | null): GenerateOptions {
+  const { max_tokens: older, max_completion_tokens: newer } = request;
   if (typeof older === 'number' && typeof newer === 'number' && older !== newer) {
     throw invalidRequest(`'max_tokens' is ${older} and 'max_completion_tokens' is ${newer}: give one of them`, 'max_tokens', 'invalid_value');
   }
@@ -42,17 +113,14 @@ function optionsOf(request: ChatCompletionRequest, model: OpenModel): GenerateOp
   if (request.stream_options && request.stream !== true) {
     throw invalidRequest("'stream_options' is about streams: pass 'stream': true with it", 'stream_options', 'invalid_value');
   }
-  if (format?.type === 'json_schema' && format.json_schema.schema === undefined) {
-    throw invalidRequest("'response_format.json_schema' has no schema", 'response_format.json_schema.schema', 'missing_required_parameter');
-  }
   const most = newer ?? older;
+  const constraint = plan?.constraint ?? formatOf(request);
   return {
     ...generateOptions(request, model),
     // What was not asked for may be cut by the context; what was asked for has to fit.
     ...(typeof most === 'number' && { maxNewTokens: most }),
     ...(request.logprobs === true && { logProbabilities: request.top_logprobs ?? 0 }),
-    ...(format?.type === 'json_object' && { constraint: { type: 'json' as const } }),
-    ...(format?.type === 'json_schema' && { constraint: { type: 'json_schema' as const, schema: format.json_schema.schema ?? true } }),
+    ...(constraint && { constraint }),
   };
 }
 
@@ -63,10 +131,12 @@ interface ChunkContext {
   readonly copies: number;
 }
 
-/** The role first, then the text as it becomes certain, the reason last; with include_usage one more chunk without choices. */
-async function* chunks(events: AsyncIterable<GenerateEvent>, { head, request, model, copies }: ChunkContext): AsyncGenerator<ChatCompletionChunk> {
+type Choice = ChatCompletionChunk['choices'][number];
+
+/** The role first, then text and calls as they become certain, the reason last; with include_usage one more chunk without choices. */
+async function* chunks(events: AsyncIterable<ToldEvent>, { head, request, model, copies }: ChunkContext): AsyncGenerator<ChatCompletionChunk> {
   const withUsage = request.stream_options?.include_usage === true;
-  const chunk = (index: number, delta: ChatCompletionChunk['choices'][number]['delta'], rest: { finish_reason?: 'stop' | 'length'; logprobs?: ChatLogprobs } = {}): ChatCompletionChunk => ({
+  const chunk = (index: number, delta: Choice['delta'], rest: { finish_reason?: Choice['finish_reason']; logprobs?: ChatLogprobs } = {}): ChatCompletionChunk => ({
     ...head, object: 'chat.completion.chunk', choices: [{ index, delta, ...(rest.logprobs && { logprobs: rest.logprobs }), finish_reason: rest.finish_reason ?? null }],
     ...(withUsage && { usage: null }),
   });
@@ -76,16 +146,25 @@ async function* chunks(events: AsyncIterable<GenerateEvent>, { head, request, mo
       if (withUsage) yield { ...head, object: 'chat.completion.chunk', choices: [], usage: usageOf(event.usage, copies) };
       continue;
     }
-    if (event.type === 'start') continue;
     for (let copy = 0; copy < copies; copy++) {
       const index = copies > 1 ? copy : event.index;
       if (!begun.has(index)) yield chunk(index, { role: 'assistant', content: '', refusal: null });
       begun.add(index);
+      const deltas = event.pieces.map(deltaOf);
+      const logprobs = event.type === 'token' && event.logProbabilities !== undefined ? { logprobs: logprobsOf([event.token], [event.logProbabilities], model) } : {};
+      if (deltas.length === 0 && logprobs.logprobs) deltas.push({ content: '' });
+      for (const [i, delta] of deltas.entries()) yield chunk(index, delta, i === 0 ? logprobs : {});
       if (event.type === 'end') yield chunk(index, {}, { finish_reason: event.finishReason });
-      else if (event.text !== '' || event.logProbabilities !== undefined) {
-        yield chunk(index, { content: event.text }, event.logProbabilities === undefined ? {} : { logprobs: logprobsOf([event.token], [event.logProbabilities], model) });
-      }
     }
+  }
+}
+
+function deltaOf(piece: Piece): Choice['delta'] {
+  switch (piece.type) {
+    case 'text': return { content: piece.text };
+    case 'call': return { tool_calls: [{ index: piece.call, id: newCallId(), type: 'function', function: { name: piece.name, arguments: '' } }] };
+    case 'arguments': return { tool_calls: [{ index: piece.call, function: { arguments: piece.text } }] };
+    default: return piece satisfies never;
   }
 }
 
