@@ -20,7 +20,12 @@ import { type Store, StoreError } from './types.ts';
 import { usage } from './usage.ts';
 
 export { dataFolder, type Location, storeUrl } from './location.ts';
-export * from './types.ts';
+export {
+  type Account, type Accounts, type Conversation, type Conversations, DEFAULT_SCOPES, type Export, type ImportCounts, type JsonObject, type KeyRecord, type Keys,
+  keyState, type ListedConversation, type ListOptions, type Message, type MessagePatch, type MessageStatus, type MessageUsage, type NewKey, type NewMessage,
+  type Page, type Persona, type Personas, type Role, type Scope, SCOPES, type Session, startOfMonth, type Store, type StoredResponse, type StoredResponses,
+  StoreError, type StoreErrorCode, type UsageEntry, type UsageLog, type UsageTotals,
+} from './types.ts';
 
 const PRUNE_MS = 6 * 3600_000;
 /** How long a write waits for another process's. */
