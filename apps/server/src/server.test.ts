@@ -1,4 +1,4 @@
-/** The official client against the service, with the model that ships; what it gets is held to OpenAI's own specification where that is at hand. */
+/** The official client against the service, with the model that ships; what it gets is held to OpenAI's own specification. */
 import { request as httpRequest } from 'node:http';
 import { Ajv } from 'ajv';
 import OpenAI, { APIError, BadRequestError, NotFoundError } from 'openai';

@@ -46,6 +46,10 @@ let client: OpenAI;
 beforeAll(async () => {
   second = await serve({ models: ['parley-nano'], port: 0, open: { threads: 1 } });
   const fakeUrl = await fake.start();
+  // A port that nobody listens on: one that was just given back.
+  const gone = new Upstream();
+  const goneUrl = await gone.start();
+  gone.server.close();
   const keyFile = join(tmpdir(), `parley-key-${process.pid}`);
   await writeFile(keyFile, `${KEY}\n`);
   models = new Models({
@@ -53,7 +57,7 @@ beforeAll(async () => {
     providers: [
       { name: 'second', baseUrl: `${second.url}/v1/` },
       { name: 'fake', baseUrl: fakeUrl, keyFile, timeoutMs: 400, models: { one: 'upstream-one' } },
-      { name: 'gone', baseUrl: 'http://127.0.0.1:9/v1', retries: 1 },
+      { name: 'gone', baseUrl: goneUrl, retries: 1 },
     ],
   });
   const { getRequestListener } = await import('@hono/node-server');
@@ -219,7 +223,7 @@ test('a reader who is slow slows the provider: of 64 MB it cannot get rid of mos
   const piece = chunk('x'.repeat(64 << 10));
   let written = 0;
   fake.behave = async (response) => {
-    events(response);
+    events(response.setMaxListeners(0));
     for (let i = 0; i < 1024 && !response.destroyed; i++) {
       const room = response.write(piece);
       written++;
