@@ -38,7 +38,8 @@ export class Credentials {
   /** Of programs. Throws ApiError (401). Revoking works within a second: that long a key that was found good is not asked about again. */
   async key(authorization: string | undefined): Promise<Admitted> {
     const store = this.#store;
-    if (!this.#exposed && (store === undefined || !(await this.#any.get('keys', async () => store.keys.any())))) return { identity: LOCAL };
+    // Revoked and expired keys count: the last key's end must not open the server.
+    if (!this.#exposed && (store === undefined || !(await this.#any.get('keys', async () => (await store.keys.list()).length > 0)))) return { identity: LOCAL };
     const text = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
     if (text === undefined) {
       throw unauthorized("You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).", null);
