@@ -7,6 +7,7 @@ export const BENCHMARKS: Readonly<Record<string, () => Promise<{ benchmark: Benc
   decode: () => import('./decode.ts'),
   prefill: () => import('./prefill.ts'),
   train: () => import('./train.ts'),
+  start: () => import('./start.ts'),
   'serve-engine': () => import('./serve-engine.ts'),
   'serve-load': () => import('./serve-load.ts'),
   tokenizer: () => import('./tokenizer.ts'),

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { figure, machine, summarize } from '../harness.ts';
 import { benchmark } from '../train.ts';
+import { openblasEnvironment } from './openblas.ts';
 
 const PAIRS = 5;
 const threads = availableParallelism();
@@ -16,7 +17,7 @@ const python = process.env['PYTHON'] ?? '/usr/bin/python3';
 const peer: number[] = [];
 const parley: number[] = [];
 for (let pair = 0; pair < PAIRS; pair++) {
-  const output = execFileSync(python, [script, String(threads), '3'], { encoding: 'utf8' });
+  const output = execFileSync(python, [script, String(threads), '3'], { encoding: 'utf8', env: openblasEnvironment(threads) });
   peer.push(summarize(output.trim().split('\n').map(Number)).median);
   const record = await benchmark.run({ backend: 'auto', simd: 'auto', threads, repeats: 3 });
   parley.push(Number(record['tokens_per_second']));
