@@ -1,8 +1,8 @@
-#!/usr/bin/env node
 /**
- * The `parley` command. This file only declares: each verb is one file under commands/, loaded when it is asked for.
+ * The `parley` command, which bin/parley.js starts. This file only declares: each verb is one file under commands/, loaded when it is asked for.
  * Exit status: 0 done, 1 it failed, 2 it was asked wrongly, 130 it was stopped by Ctrl-C.
  */
+import '../bin/compile-cache.js';
 import { Command, CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { describeError, UsageError } from './errors.ts';

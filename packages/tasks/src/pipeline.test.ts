@@ -36,7 +36,7 @@ test.each([
   [{ dtype: 'int8' }, 'dtype is "int8": it has to be f32, fp32, q8 or q4'],
   [{ backend: 'cuda' }, 'backend is "cuda": it has to be auto, native, wasm or reference'],
   [{ threads: '2' }, 'threads is "2": it has to be a whole number from 1'],
-  [{ worker: 'no' }, 'worker is "no": it has to be true or false'],
+  [{ worker: 'no' }, 'worker is "no": it has to be true, false or large'],
   [{ thread: 2 }, 'did you mean threads?'],
 ])('a pipeline is not opened with %j', async (options, message) => {
   const opening = pipeline('text-generation', folder, options as object);

@@ -24,8 +24,8 @@ export interface PipelineOptions {
   /** Threads that compute. Default: as many as the machine has. */
   threads?: number;
   simd?: 'auto' | 'relaxed' | 'plain';
-  /** Compute on a thread of its own, so that the event loop is free. Default true. */
-  worker?: boolean;
+  /** Compute on a thread of its own, so that the event loop is free. Default true. 'large', for tasks that write: only where a step takes long. */
+  worker?: boolean | 'large';
   /** LoRA adapters laid on the model: names or paths, `{ path, weight }` for one that acts more or less strongly. */
   adapters?: readonly (string | AdapterChoice)[];
 }
@@ -47,7 +47,7 @@ const OPTIONS: Readonly<Record<keyof PipelineOptions, { holds: (value: unknown) 
   backend: oneOf('auto', 'native', 'wasm', 'reference'),
   threads: { holds: (value) => Number.isSafeInteger(value) && (value as number) >= 1, range: 'a whole number from 1' },
   simd: oneOf('auto', 'relaxed', 'plain'),
-  worker: oneOf(true, false),
+  worker: oneOf(true, false, 'large'),
   adapters: { holds: isAdapterList, range: 'a list of names, paths or { path, weight }' },
 };
 
@@ -76,7 +76,7 @@ async function openGeneration(model: string, options: PipelineOptions): Promise<
   const [{ openGenerator }, { loadTokenizer }] = await Promise.all([import('@parley/generate/node'), import('@parley/tokenizer/node')]);
   const generator = await openGenerator(model, openOptions(options));
   try {
-    return textGeneration(generator, await loadTokenizer(generator.info.folder));
+    return textGeneration(generator, generator.tokenizer ?? await loadTokenizer(generator.info.folder));
   } catch (error) {
     await generator.dispose();
     throw error;

@@ -16,28 +16,26 @@ export const SPACE = 3;
 export const NEWLINE = 4;
 /** In the table of code units only: half of a surrogate pair, see `astralClass`. */
 const SURROGATE = 5;
+/** In the table of code units only: of a block that no text has had a character of yet. */
+const UNKNOWN = 6;
+const BLOCK = 256;
 
-/** Code unit → class. */
-const UNIT_CLASSES = new Uint8Array(0x10000);
+/** Code unit → class. All of them take 10 ms to ask for, which a start would feel; a block takes microseconds. */
+const UNIT_CLASSES = new Uint8Array(0x10000).fill(UNKNOWN).fill(SURROGATE, 0xd800, 0xe000);
 /** Code point − 0x10000 → class + 1, 0 while not yet asked for. 1 MiB, on the first emoji. */
 let astralClasses: Uint8Array | undefined;
 
-{
-  const half = (from: number, to: number): string => {
-    let text = '';
-    for (let unit = from; unit < to; unit++) text += String.fromCharCode(unit);
-    return text;
-  };
-  for (const [text, offset] of [[half(0, 0xd800), 0], [half(0xe000, 0x10000), 0xe000]] as const) {
-    for (const [pattern, cls] of [[/\p{L}+/gu, LETTER], [/\p{N}+/gu, NUMBER], [/\p{White_Space}+/gu, SPACE]] as const) {
-      for (const match of text.matchAll(pattern)) {
-        UNIT_CLASSES.fill(cls, offset + match.index, offset + match.index + match[0].length);
-      }
-    }
+/** Fills in the block of a code unit that is half of no pair; answers the unit's class. */
+function learn(unit: number): number {
+  const from = unit - (unit % BLOCK);
+  let text = '';
+  for (let each = from; each < from + BLOCK; each++) text += String.fromCharCode(each);
+  UNIT_CLASSES.fill(OTHER, from, from + BLOCK);
+  for (const [pattern, cls] of [[/\p{L}+/gu, LETTER], [/\p{N}+/gu, NUMBER], [/\p{White_Space}+/gu, SPACE]] as const) {
+    for (const match of text.matchAll(pattern)) UNIT_CLASSES.fill(cls, from + match.index, from + match.index + match[0].length);
   }
-  UNIT_CLASSES[0x0a] = NEWLINE;
-  UNIT_CLASSES[0x0d] = NEWLINE;
-  UNIT_CLASSES.fill(SURROGATE, 0xd800, 0xe000);
+  if (from === 0) UNIT_CLASSES[0x0a] = UNIT_CLASSES[0x0d] = NEWLINE;
+  return at(UNIT_CLASSES, unit);
 }
 
 /** The class of a code point over 0xFFFF (none of them is white space). */
@@ -53,8 +51,10 @@ function astralClass(codePoint: number): number {
 
 /** The class of the character that starts at `index`, which is inside the text. The text is well-formed UTF-16. */
 export function classAt(text: string, index: number): number {
-  const cls = at(UNIT_CLASSES, text.charCodeAt(index));
-  return cls === SURROGATE ? astralClass(text.codePointAt(index) as number) : cls;
+  const unit = text.charCodeAt(index);
+  const cls = at(UNIT_CLASSES, unit);
+  if (cls < SURROGATE) return cls;
+  return cls === SURROGATE ? astralClass(text.codePointAt(index) as number) : learn(unit);
 }
 
 /** How many code units the character at `index` takes. */
@@ -65,7 +65,8 @@ export function runEnd(text: string, index: number, end: number, cls: number): n
   let i = index;
   while (i < end) {
     const unit = text.charCodeAt(i);
-    const found = at(UNIT_CLASSES, unit);
+    let found = at(UNIT_CLASSES, unit);
+    if (found === UNKNOWN) found = learn(unit);
     if (found === cls) i++;
     else if (found === SURROGATE && astralClass(text.codePointAt(i) as number) === cls) i += 2;
     else break;

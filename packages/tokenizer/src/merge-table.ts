@@ -55,6 +55,15 @@ export class MergeTable {
     return at(this.#slots, slot) === 0 ? NO_MERGE : at(this.#slots, slot + 2);
   }
 
+  /** Every pair that merges, in no order. */
+  forEach(visit: (left: number, right: number, rank: number) => void): void {
+    const slots = this.#slots;
+    for (let slot = 0; slot < slots.length; slot += STRIDE) {
+      const key = at(slots, slot);
+      if (key !== 0) visit(key - 1, at(slots, slot + 1), at(slots, slot + 2));
+    }
+  }
+
   /** What the merge of a rank makes. */
   result(rank: number): number {
     return at(this.#results, rank);

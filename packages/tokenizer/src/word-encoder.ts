@@ -41,11 +41,11 @@ export class WordEncoder {
     this.#options = options;
     const { byteIds, merges } = options;
     this.#longWords = new LongWordMerger(merges);
-    for (let pair = 0; pair < 0x10000; pair++) {
-      const left = at(byteIds, pair >>> 8);
-      const right = at(byteIds, pair & 0xff);
-      if (left >= 0 && right >= 0) this.#byteRanks[pair] = merges.rank(left, right);
-    }
+    const bytesOf = new Map(Array.from(byteIds, (id, byte) => [id, byte]));
+    merges.forEach((left, right, rank) => {
+      const [first, second] = [bytesOf.get(left), bytesOf.get(right)];
+      if (first !== undefined && second !== undefined) this.#byteRanks[(first << 8) | second] = rank;
+    });
   }
 
   /** Appends the ids of `text.slice(start, end)`, which is well-formed UTF-16 and starts and ends between characters. */

@@ -2,6 +2,7 @@
 import { type BackendOptions, createBackend } from '@parley/engine/node';
 import { parameterCount, type TransformerConfig, type WeightDType } from '@parley/model';
 import { adapterName, loadAdapter, loadGenerationConfig, loadModel, resolveAdapter } from '@parley/model/node';
+import type { Tokenizer } from '@parley/tokenizer';
 import { loadTokenizer } from '@parley/tokenizer/node';
 import { BatchingGenerator } from '../batching/batching-generator.ts';
 import type { BatchingOptions } from '../batching/settings.ts';
@@ -47,10 +48,12 @@ export interface ModelInfo {
 
 export class LoadedGenerator extends BatchingGenerator {
   readonly info: ModelInfo;
+  readonly tokenizer: Tokenizer;
 
-  private constructor(info: ModelInfo, parts: GeneratorParts, batching: BatchingOptions | false) {
+  private constructor(info: ModelInfo, parts: GeneratorParts & { readonly tokenizer: Tokenizer }, batching: BatchingOptions | false) {
     super(parts, batching);
     this.info = info;
+    this.tokenizer = parts.tokenizer;
   }
 
   /** Throws what the engine, the model and the tokenizer throw; nothing stays allocated then. */

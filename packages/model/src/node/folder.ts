@@ -2,7 +2,7 @@
  * A Hugging Face model folder: config.json, generation_config.json, and model.safetensors or the shards that
  * model.safetensors.index.json names. Where a folder is asked for, a GGUF file or a folder with one does as well. The tokenizer's files in it belong to @parley/tokenizer.
  */
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Backend, Tensor } from '@parley/engine';
 import * as z from 'zod';
@@ -122,6 +122,14 @@ export async function saveClassifier(classifier: SequenceClassifier, folder: str
   const architectures = (written['architectures'] as string[]).map((name) => name.replace(/(For\w+|LMHeadModel|Model)$/, 'ForSequenceClassification'));
   await writeAtomic(join(folder, WEIGHTS_FILE), encodeCheckpoint(body, { dtype, head, ...(signal ? { signal } : {}) }));
   await writeJSON(join(folder, CONFIG_FILE), { ...written, architectures });
+}
+
+/** Bytes of the weight files of a model: a folder, or a GGUF file. Throws ModelError and CheckpointError where there are none. */
+export async function weightFileBytes(folder: string): Promise<number> {
+  const gguf = await ggufIn(folder);
+  const paths = gguf === undefined ? (await weightFiles(folder)).files.map((name) => join(folder, name)) : [gguf];
+  const sizes = await Promise.all(paths.map(async (path) => (await stat(path)).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });

@@ -1,7 +1,8 @@
 export { adapterName, listAdapters, type ListedAdapter, loadAdapter, loadAdapterConfig, resolveAdapter, saveAdapter } from './adapter.ts';
 export { FileSource, writeAtomic } from './files.ts';
 export {
-  loadClassifier, loadConfig, loadGenerationConfig, loadLabels, loadModel, type LoadModelOptions, saveClassifier, saveModel, type SaveModelOptions,
+  loadClassifier, loadConfig, loadGenerationConfig, loadLabels, loadModel, type LoadModelOptions, saveClassifier, saveModel,
+  type SaveModelOptions, weightFileBytes,
 } from './folder.ts';
 export { ggufIn, saveGguf, type SaveGgufOptions } from './gguf.ts';
 export { type CachedModel, findCached, listCached, listUnfinished, removeCached, type UnfinishedPull } from './hub/cache.ts';

@@ -56,7 +56,7 @@ async function run(prompt: string, flags: Flags): Promise<void> {
   const { signal } = interrupts;
   try {
     const start = performance.now();
-    await using pipe = await waiting(`Loading ${flags.model}`, () => pipeline('text-generation', flags.model, pipelineOptions(flags)));
+    await using pipe = await waiting(`Loading ${flags.model}`, () => pipeline('text-generation', flags.model, { ...pipelineOptions(flags), worker: 'large' }));
     const loadMs = performance.now() - start;
     const options = { ...optionsOf(flags), signal };
     if (flags.json === true) {
