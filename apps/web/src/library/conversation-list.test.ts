@@ -42,10 +42,9 @@ function setUp(count: number) {
     onRefused: (error) => void refused.push(error.message),
   });
   const tick = (): void => {
-    for (const run of [...timers]) {
-      timers.delete(run);
-      run();
-    }
+    const due = Array.from(timers);
+    timers.clear();
+    for (const run of due) run();
   };
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 10; i++) await Promise.resolve();

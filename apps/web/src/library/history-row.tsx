@@ -25,7 +25,6 @@ export interface HistoryRowProps {
   readonly current: boolean;
   readonly answering: boolean;
   readonly renaming: boolean;
-  readonly onFocus: (id: string) => void;
   readonly onRename: (id: string) => void;
   /** Null: as it was. */
   readonly onRenamed: (id: string, title: string | null) => void;
@@ -34,15 +33,12 @@ export interface HistoryRowProps {
 const MOST = 300;
 
 export const HistoryRow = memo(function HistoryRow(props: HistoryRowProps): ReactNode {
-  const { conversation, query, top, height, position, whole, open, current, answering, renaming, onFocus, onRename, onRenamed } = props;
+  const { conversation, query, top, height, position, whole, open, current, answering, renaming, onRename, onRenamed } = props;
   const t = useTexts(libraryTexts);
   const { id, archived, match } = conversation;
   const title = conversation.title.trim() === '' ? t('untitled') : conversation.title;
   return (
-    <li
-      className="history-row" data-id={id} data-open={open} style={{ top, height }} aria-posinset={position} aria-setsize={whole}
-      onFocus={() => onFocus(id)}
-    >
+    <li className="history-row" data-id={id} data-open={open} style={{ top, height }} aria-posinset={position} aria-setsize={whole}>
       {renaming ? <TitleField title={conversation.title} onDone={(text) => onRenamed(id, text)} /> : (
         <>
           <a className="history-link" href={conversationHref(id)} aria-current={open ? 'page' : undefined} tabIndex={current ? 0 : -1} title={title} onClick={closeDrawer}>
@@ -81,12 +77,15 @@ function TitleField({ title, onDone }: { readonly title: string; readonly onDone
   };
   useEffect(() => {
     // A menu that closes gives the focus back to its button first.
-    const frame = requestAnimationFrame(() => field.current?.select());
+    const frame = requestAnimationFrame(() => {
+      field.current?.focus();
+      field.current?.select();
+    });
     return () => cancelAnimationFrame(frame);
   }, []);
   return (
     <input
-      ref={field} className="history-rename" defaultValue={title} maxLength={MOST} aria-label={t('renameLabel')} autoFocus enterKeyHint="done"
+      ref={field} className="history-rename" defaultValue={title} maxLength={MOST} aria-label={t('renameLabel')} enterKeyHint="done"
       onBlur={(event) => finish(event.currentTarget.value)}
       onKeyDown={(event) => {
         event.stopPropagation();

@@ -11,6 +11,7 @@ import { calendarLabel, groupByDate, type GroupKey } from './dates.ts';
 import { HistoryRow } from './history-row.tsx';
 import { conversations, removeConversation, useConversations } from './list.ts';
 import { libraryTexts } from './texts.ts';
+import { useToday } from './today.ts';
 import { useRowHeights } from './use-row-heights.ts';
 import { offsetsOf, scrollFor, spanOf } from './virtual.ts';
 
@@ -33,15 +34,19 @@ export function History({ onLeaveUp }: HistoryProps): ReactNode {
   const open = usePage((state) => state.conversationId);
   const answering = usePage((state) => state.answering);
   const heights = useRowHeights();
-  const today = new Date().toDateString();
+  const today = useToday();
 
   // A search is in the order of its results; by date they would be one a group.
   const rows = useMemo<readonly Row[]>(() => {
-    let position = 0;
-    const entry = (conversation: ListedConversation): Row => ({ kind: 'conversation', conversation, position: ++position });
-    if (shown.trim() !== '') return items.map(entry);
+    if (shown.trim() !== '') return items.map((conversation, i) => ({ kind: 'conversation', conversation, position: i + 1 }));
     const groups = groupByDate(items, { at: ({ updatedAt }) => new Date(updatedAt), now: new Date(today) });
-    return groups.flatMap(({ key, items: members }) => [{ kind: 'group', key } as const, ...members.map(entry)]);
+    const all: Row[] = [];
+    for (const [before, { key, items: members }] of groups.entries()) {
+      all.push({ kind: 'group', key });
+      // Of what stands above, so many are headings.
+      for (const conversation of members) all.push({ kind: 'conversation', conversation, position: all.length - before });
+    }
+    return all;
   }, [items, shown, today]);
   const offsets = useMemo(
     () => offsetsOf(rows.map((row) => (row.kind === 'group' ? heights.group : row.conversation.match === null ? heights.plain : heights.excerpt))), [rows, heights],
@@ -129,7 +134,10 @@ export function History({ onLeaveUp }: HistoryProps): ReactNode {
   // The row with the focus stays in the document, or the focus would be lost by scrolling.
   if (currentRow !== undefined && (current < start || current >= end)) shownRows.push({ row: currentRow, index: current });
   return (
-    <div ref={scroller} className="history-scroll" aria-busy={loading === 'first'} onKeyDown={onKeyDown}>
+    <div
+      ref={scroller} className="history-scroll" aria-busy={loading === 'first'} onKeyDown={onKeyDown}
+      onFocus={(event) => setFocused(event.target.closest<HTMLElement>('[data-id]')?.dataset['id'] ?? null)}
+    >
       {rows.length > 0 && (
         <ol className="history" style={{ height: offsets[rows.length] ?? 0 }}>
           {shownRows.map(({ row, index }) => (row.kind === 'group'
@@ -139,7 +147,7 @@ export function History({ onLeaveUp }: HistoryProps): ReactNode {
                 key={row.conversation.id} conversation={row.conversation} query={shown.trim()} top={offsets[index] ?? 0}
                 height={(offsets[index + 1] ?? 0) - (offsets[index] ?? 0)} position={row.position} whole={total} open={row.conversation.id === open}
                 current={row.conversation.id === currentId} answering={answering.includes(row.conversation.id)} renaming={row.conversation.id === renaming}
-                onFocus={setFocused} onRename={setRenaming} onRenamed={onRenamed}
+                onRename={setRenaming} onRenamed={onRenamed}
               />
             )))}
         </ol>

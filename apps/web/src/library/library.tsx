@@ -5,6 +5,7 @@ import { Button, IconButton } from '../components/button.tsx';
 import { ArchiveIcon, ChevronLeftIcon, CloseIcon, GhostIcon, NewChatIcon, SearchIcon, SettingsIcon, SidebarIcon } from '../components/icons.tsx';
 import { useTexts } from '../i18n.ts';
 import { newConversation, openSettings, setPreferences, useStore, usePage } from '../state.ts';
+import { CommandCenter } from './command-center.tsx';
 import { useCounted } from './counted.ts';
 import { Drawer } from './drawer.tsx';
 import { History } from './history.tsx';
@@ -37,8 +38,14 @@ export function Library(): ReactNode {
   }, [signedOut]);
 
   if (signedOut) return null;
-  if (narrow) return <Drawer label={t('history')}><Content /></Drawer>;
-  return sidebar && <aside className="library" aria-label={t('history')}><Content /></aside>;
+  return (
+    <>
+      {narrow
+        ? <Drawer label={t('history')}><Content /></Drawer>
+        : sidebar && <aside className="library" aria-label={t('history')}><Content /></aside>}
+      <CommandCenter />
+    </>
+  );
 }
 
 function Content(): ReactNode {
@@ -137,16 +144,12 @@ function NoticeLine(): ReactNode {
   const undo = leaving > 0 ? undoRemove : notice?.kind === 'archived' || notice?.kind === 'unarchived' ? notice.undo : null;
   return (
     <div
-      className="library-notice" role="status" data-shown={text !== ''} data-kind={leaving === 0 && notice?.kind === 'refused' ? 'error' : 'note'}
+      className="library-notice" data-shown={text !== ''} data-kind={leaving === 0 && notice?.kind === 'refused' ? 'error' : 'note'}
       onPointerEnter={() => conversations.holdRemoval()} onPointerLeave={() => conversations.resumeRemoval()}
       onFocus={() => conversations.holdRemoval()} onBlur={() => conversations.resumeRemoval()}
     >
-      {text !== '' && (
-        <>
-          <span>{text}</span>
-          <Button kind="quiet" onClick={undo ?? (() => notify(null))}>{undo === null ? t('dismiss') : t('undo')}</Button>
-        </>
-      )}
+      <span role="status">{text}</span>
+      {text !== '' && <Button kind="quiet" onClick={undo ?? (() => notify(null))}>{undo === null ? t('dismiss') : t('undo')}</Button>}
     </div>
   );
 }

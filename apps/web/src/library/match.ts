@@ -78,9 +78,9 @@ const isLowSurrogate = (text: string, at: number): boolean => (text.charCodeAt(a
  * short texts beat long ones. For choosing among commands; `pieces` marks the letters.
  */
 export function fuzzy(text: string, query: string): { score: number; pieces: Piece[] } | undefined {
-  const letters = [...fold(query).folded].filter((letter) => letter.trim() !== '');
+  const letters = Array.from(fold(query).folded).filter((letter) => letter.trim() !== '');
   if (letters.length === 0) return { score: 1, pieces: [{ text, hit: false }] };
-  const characters = [...text];
+  const characters = Array.from(text);
   const folded = characters.map((character) => character.normalize('NFKC').toLowerCase());
   // best[j]: over ways to end letter i at character j. Quadratic in a line's length at worst; lines are titles.
   const unreachable = -1;

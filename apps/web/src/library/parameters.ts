@@ -87,6 +87,11 @@ export function soundParameters(kept: unknown): TalkParameters {
 
 /** With one set, or left to the model again. */
 export function withParameter<Name extends keyof TalkParameters>(parameters: TalkParameters, name: Name, value: TalkParameters[Name] | undefined): TalkParameters {
-  const { [name]: _, ...rest } = parameters;
-  return value === undefined ? rest : { ...rest, [name]: value };
+  return value === undefined ? without(parameters, name) : { ...parameters, [name]: value };
+}
+
+/** A copy that lacks a field. */
+export function without<T extends object, Name extends keyof T>(fields: T, name: Name): Omit<T, Name> {
+  const { [name]: _, ...rest } = fields;
+  return rest;
 }
