@@ -9,7 +9,7 @@ import { Answer, freshSeed, withSystem } from '../talk/answer.ts';
 import { eventResponse } from '../talk/events.ts';
 import { eventsAfter, type NumberedEvent, type Transcript } from '../talk/job.ts';
 import { contextLengthOf, modelTitle } from '../talk/model-facts.ts';
-import type { Talk } from '../talk/talk.ts';
+import { modelOf, type Talk } from '../talk/talk.ts';
 
 export function talkRoutes(app: Hono<Environment>, talk: Talk): void {
   app.post('/api/conversations/:id/generate', async (context) => {
@@ -42,7 +42,7 @@ export function plainTalkRoutes(app: Hono<Environment>, models: Models): void {
   app.post('/api/temporary/generate', async (context) => {
     const { messages, model: name, parameters = {} } = parseRequest(temporaryRequest, await readBody(context));
     if (messages.at(-1)?.role !== 'user') throw invalidRequest("the last message has to be the user's: it is what is answered", 'messages', 'invalid_value');
-    const model = await models.get(name ?? models.defaultModel);
+    const model = await modelOf(models, name);
     const seed = parameters.seed ?? freshSeed();
     const usage = context.get('usage');
     const until = context.get('signal');

@@ -3,11 +3,9 @@ import type { GenerateOptions, LogProbabilities, Usage } from '@parley/generate'
 import type { TalkParameters, TokenDetail } from '@parley/protocol';
 import type { UsageHook } from '../gate/usage.ts';
 import { generateOptions } from '../generation.ts';
-import type { OpenModel } from '../models.ts';
-import { LEAST_LOGPROB } from '../wire.ts';
-
-/** Runners-up told with each token. */
-export const RUNNERS_UP = 5;
+import type { OpenModel, RemoteModel } from '../models.ts';
+import { remoteParts } from './remote.ts';
+import { rounded, RUNNERS_UP } from './tokens.ts';
 
 export interface Turn {
   readonly role: 'system' | 'user' | 'assistant';
@@ -15,7 +13,8 @@ export interface Turn {
 }
 
 export interface AnswerRequest {
-  readonly model: OpenModel;
+  /** Ours, or one that another endpoint computes. */
+  readonly model: OpenModel | RemoteModel;
   /** The branch, oldest first, ending with what is to be answered. */
   readonly turns: readonly Turn[];
   readonly parameters: TalkParameters;
@@ -66,9 +65,38 @@ export class Answer implements AsyncIterable<TokenDetail> {
 
   /** Throws what generation throws, and the signal's reason. */
   async *[Symbol.asyncIterator](): AsyncGenerator<TokenDetail, void> {
-    const { model, turns, signal, usage } = this.#request;
+    const { model } = this.#request;
     this.#asked = performance.now();
-    const events = usage.count(model.id, model.generator.generate({ messages: [...turns] }, optionsOf(this.#request)));
+    if ('provider' in model) yield* this.#remote(model);
+    else yield* this.#local(model);
+  }
+
+  /** From another endpoint. What it costs is what it says, else what was counted here. */
+  async *#remote(model: RemoteModel): AsyncGenerator<TokenDetail, void> {
+    const { usage, signal } = this.#request;
+    try {
+      for await (const part of remoteParts(model, this.#request)) {
+        signal.throwIfAborted();
+        if ('tokens' in part) for (const token of part.tokens) yield this.#counted(token);
+        else if ('usage' in part) this.#usage = part.usage;
+        else this.#finishReason = part.finishReason;
+      }
+      this.#finishReason ??= 'stop';
+    } finally {
+      usage.add({ model: model.id, ...this.#usage });
+    }
+  }
+
+  #counted(token: TokenDetail): TokenDetail {
+    this.#last = performance.now();
+    this.#first ??= this.#last;
+    this.#usage = { ...this.#usage, completionTokens: this.#usage.completionTokens + 1 };
+    return token;
+  }
+
+  async *#local(model: OpenModel): AsyncGenerator<TokenDetail, void> {
+    const { turns, signal, usage } = this.#request;
+    const events = usage.count(model.id, model.generator.generate({ messages: [...turns] }, optionsOf(model, this.#request)));
     for await (const event of events) {
       signal.throwIfAborted();
       switch (event.type) {
@@ -79,10 +107,7 @@ export class Answer implements AsyncIterable<TokenDetail> {
           break;
         }
         case 'token':
-          this.#last = performance.now();
-          this.#first ??= this.#last;
-          this.#usage = { ...this.#usage, completionTokens: this.#usage.completionTokens + 1 };
-          yield [event.text, ...reported(event.logProbabilities, model)];
+          yield this.#counted([event.text, ...reported(event.logProbabilities, model)]);
           break;
         case 'end':
           this.#finishReason = event.finishReason;
@@ -104,7 +129,7 @@ export function withSystem(turns: readonly Turn[], system: string | undefined): 
   return system.trim() === '' ? rest : [{ role: 'system', content: system }, ...rest];
 }
 
-function optionsOf({ model, parameters, seed, queueKey, signal }: AnswerRequest): GenerateOptions {
+function optionsOf(model: OpenModel, { parameters, seed, queueKey, signal }: AnswerRequest): GenerateOptions {
   const { system: _, max_tokens: most, ...fields } = parameters;
   return {
     ...generateOptions(fields, model), ...(most !== undefined && { maxNewTokens: most }),
@@ -118,6 +143,3 @@ function reported(report: LogProbabilities | undefined, { tokenizer }: OpenModel
   if (report === undefined) return [null, []];
   return [rounded(report.logProbability), report.top.map(({ token, logProbability }) => [tokenizer.decode([token], { skipSpecialTokens: false }), rounded(logProbability)] as const)];
 }
-
-/** Four digits: a ten-thousandth of a probability is more than anybody sees. */
-const rounded = (value: number): number => Math.max(LEAST_LOGPROB, Math.round(value * 1e4) / 1e4);

@@ -39,8 +39,20 @@ export type LeftOut = Map<string, number>;
 
 const milliseconds = (value: number | null | undefined, otherwise: number): number => (typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.round(value * 1000) : otherwise);
 
+/** As the store's export has it. */
+export interface ImportedConversation {
+  readonly id: string;
+  readonly title: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly archived: boolean;
+  readonly settings: object;
+  readonly activeLeaf: string | null;
+  readonly messages: readonly object[];
+}
+
 /** A conversation in the store's form of export; null where nothing was said in it. */
-export function fromChatgpt(conversation: Conversation, leftOut: LeftOut): { readonly messages: readonly object[] } | null {
+export function fromChatgpt(conversation: Conversation, leftOut: LeftOut): ImportedConversation | null {
   const { mapping } = conversation;
   const createdAt = milliseconds(conversation.create_time, milliseconds(conversation.update_time, 0));
   const spoken = new Map<string, { role: 'system' | 'user' | 'assistant'; content: string; model: string | null; createdAt: number }>();
@@ -67,12 +79,9 @@ export function fromChatgpt(conversation: Conversation, leftOut: LeftOut): { rea
   const opening = messages.find(({ role }) => role === 'user')?.content ?? '';
   const title = conversation.title?.trim() ?? '';
   return {
-    ...{
-      id: conversation.id ?? conversation.conversation_id ?? '', title: (title === '' ? titleOf(opening) : title).slice(0, 300).toWellFormed(), createdAt,
-      updatedAt: milliseconds(conversation.update_time, createdAt), archived: conversation.is_archived ?? false, settings: {},
-      activeLeaf: ancestor(conversation.current_node) ?? order.at(-1) ?? null,
-    },
-    messages,
+    id: conversation.id ?? conversation.conversation_id ?? '', title: (title === '' ? titleOf(opening) : title).slice(0, 300).toWellFormed(), createdAt,
+    updatedAt: milliseconds(conversation.update_time, createdAt), archived: conversation.is_archived ?? false, settings: {},
+    activeLeaf: ancestor(conversation.current_node) ?? order.at(-1) ?? null, messages,
   };
 }
 

@@ -1,5 +1,5 @@
 /** Files that are brought along: what form they have, whether it is right, and the store's own form of it. */
-import { ApiError, type ImportReport, invalidRequest, talkParameters, talkSettings } from '@parley/protocol';
+import { type ApiError, type ImportReport, invalidRequest, talkParameters, talkSettings } from '@parley/protocol';
 import * as z from 'zod';
 import type { Store } from '../store/types.ts';
 import { chatgptConversation, fromChatgpt, type LeftOut } from './chatgpt.ts';
@@ -50,7 +50,7 @@ function parse(text: string): unknown {
 
 /** ChatGPT's list, or one conversation out of it; null for what says that it is ours. */
 function asChatgpt(data: unknown): readonly unknown[] | null {
-  if (Array.isArray(data)) return data;
+  if (Array.isArray(data)) return data as readonly unknown[];
   if (typeof data !== 'object' || data === null) throw unknownForm(JSON.stringify(data)?.slice(0, 40) ?? typeof data);
   if ('mapping' in data) return [data];
   if ('format' in data && data.format === 'parley-export') return null;

@@ -108,19 +108,19 @@ async function checkKept(client: Client): Promise<void> {
       const message = kept.get(messageId);
       expect([messageId, message?.role]).toEqual([messageId, 'assistant']);
       const content = message?.content ?? '';
-      if (answer.ended) expect([message?.status, content]).toEqual(['complete', answer.text]);
       // What is written in between runs behind what is read, or before it where the reader had not read on.
-      else expect([messageId, answer.text.startsWith(content) || content.startsWith(answer.text)]).toEqual([messageId, true]);
+      const right = answer.ended ? message?.status === 'complete' && content === answer.text : answer.text.startsWith(content) || content.startsWith(answer.text);
+      expect([messageId, right, message?.status, content, answer]).toEqual([messageId, true, message?.status, content, answer]);
     }
     // No message in a state that nobody will end, none without its parent, none that failed without a word why.
     for (const message of messages) {
       expect(message.status).not.toBe('streaming');
       expect(message.parentId === null || kept.has(message.parentId)).toBe(true);
-      if (message.status === 'failed') expect(message.details?.error?.code).toBe('interrupted');
+      expect([message.id, message.status === 'failed' ? message.details?.error?.code : 'interrupted']).toEqual([message.id, 'interrupted']);
     }
     expect(activeLeaf === null ? messages.length : Number(!kept.has(activeLeaf))).toBe(0);
     // The title follows its message in a write of its own.
-    if (said.size > 1) expect(title).not.toBe('');
+    expect(title !== '' || said.size < 2).toBe(true);
   }
 }
 

@@ -2,6 +2,7 @@
 import type { ConversationDetail, ConversationPage, ConversationSummary, Persona, TalkMessage, TalkModel } from '@parley/protocol';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Models } from '../models.ts';
+import { serve } from '../serve.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/types.ts';
 import { Client, type Numbered, serveTalk, type TalkServer, textOf } from './testing/client.ts';
@@ -172,7 +173,7 @@ test('what one person has, another neither sees nor changes nor stops', async ()
   const other = new Client(server.url, 'bob');
   const { parentId, path } = await ask('My secret is a fox.', mine);
   const running = mine.all('POST', `${path}/generate`, { parentId, parameters: { max_tokens: 40, ...long } });
-  const [{ id: messageId = '' } = {}] = (await mine.call<ConversationDetail>('GET', path)).messages.slice(-1);
+  const messageId = (await mine.call<ConversationDetail>('GET', path)).messages.at(-1)?.id ?? '';
   const persona = await mine.call<Persona>('POST', '/api/personas', { name: 'Fox', system: 'You are a fox.' });
   const tries: [string, string, unknown?][] = [
     ['GET', path], ['PATCH', path, { title: 'x' }], ['DELETE', path], ['GET', `${path}/messages/${messageId}`], ['GET', `${path}/stream?messageId=${messageId}`],
@@ -262,6 +263,28 @@ test('requests that make no sense are refused by name', async () => {
     expect([method, at, response.status, error.code ?? '']).toEqual([method, at, status, code]);
     expect(error.message.length).toBeGreaterThan(10);
   }
+});
+
+test('a model that another server computes answers like one of ours: the same words, the same runners-up, stopped the same way', async () => {
+  await using upstream = await serve({ models: [MODEL], port: 0, open: { threads: 1 } });
+  const fronted = new Models({ models: [`there/${MODEL}`], providers: [{ name: 'there', baseUrl: `${upstream.url}/v1` }] });
+  await using front = await serveTalk({ store, models: fronted });
+  const client = new Client(front.url);
+  const { parentId, path } = await ask('Hello! How are you?', client);
+  const parameters = { seed: 11, max_tokens: 10, temperature: 0.8 };
+  const theirs = await client.all('POST', `${path}/generate`, { parentId, parameters });
+  const ours = await page.all('POST', `${path}/generate`, { parentId, parameters });
+  expect(theirs[0]?.event).toMatchObject({ model: `there/${MODEL}`, seed: 11 });
+  expect(textOf(theirs)).toBe(textOf(ours));
+  expect(theirs.slice(1, -1).filter(({ event }) => event.type === 'token' && event.top.length === 5).length).toBeGreaterThan(5);
+  expect(theirs.at(-1)?.event).toMatchObject({ type: 'end', status: 'complete', usage: { completionTokens: expect.any(Number) as number } });
+  expect(front.used.at(-1)?.promptTokens).toBeGreaterThan(0);
+  const seen: Numbered[] = [];
+  for await (const event of client.events('POST', `${path}/generate`, { parentId, parameters: long })) {
+    seen.push(event);
+    if (event.id === 3) await client.call('POST', `${path}/stop`, { messageId: messageIdOf(seen) });
+  }
+  expect(seen.at(-1)?.event).toMatchObject({ type: 'end', status: 'stopped' });
 });
 
 test('models for the picker, personas', async () => {

@@ -5,7 +5,7 @@
 import { ApiError, type ErrorBody, type GenerateRequest, invalidRequest, type TalkEnd, type TalkError, type TalkMessage } from '@parley/protocol';
 import type { UsageHook } from '../gate/usage.ts';
 import { toApiError } from '../generation.ts';
-import type { Models, OpenModel } from '../models.ts';
+import type { Models, OpenModel, RemoteModel } from '../models.ts';
 import type { Message, Store } from '../store/types.ts';
 import { Answer, freshSeed, type Turn, withSystem } from './answer.ts';
 import { eventsAfter, Job, type NumberedEvent } from './job.ts';
@@ -78,14 +78,14 @@ export class Talk {
   /** Begins an answer. When this resolves, its message is kept and `start` can be told. Throws ApiError. */
   async ask({ owner, conversationId, request, usage }: AskOptions): Promise<Job> {
     const { parentId, parameters = {} } = request;
-    const model = await this.#models.get(request.model ?? this.#models.defaultModel);
+    const model = await modelOf(this.#models, request.model);
     const { conversations } = this.store;
     if (await kept(conversations.message(owner, conversationId, parentId)) === null) {
       throw await conversations.get(owner, conversationId) === null ? noConversation(conversationId) : noMessage(parentId, 'parentId');
     }
     const branch = await kept(conversations.branch(owner, conversationId, parentId));
     const turns = turnsOf(branch);
-    if (parameters.max_tokens !== undefined && model.contextLength !== null && parameters.max_tokens > model.contextLength) {
+    if (parameters.max_tokens !== undefined && 'contextLength' in model && parameters.max_tokens > model.contextLength) {
       throw invalidRequest(`'max_tokens' is ${parameters.max_tokens}, and ${model.id} has room for ${model.contextLength} tokens in all`, 'parameters.max_tokens', 'invalid_value');
     }
     const seed = parameters.seed ?? freshSeed();
@@ -135,7 +135,7 @@ export class Talk {
   }
 
   /** Does not reject: what goes wrong is told in the answer. */
-  async #run(job: Job, work: { owner: string; conversationId: string; model: OpenModel; turns: readonly Turn[]; parameters: NonNullable<GenerateRequest['parameters']>; usage: UsageHook }): Promise<void> {
+  async #run(job: Job, work: { owner: string; conversationId: string; model: OpenModel | RemoteModel; turns: readonly Turn[]; parameters: NonNullable<GenerateRequest['parameters']>; usage: UsageHook }): Promise<void> {
     const { owner, conversationId, model, turns, parameters, usage } = work;
     const { messageId, seed } = job.start;
     const writer = new AnswerWriter(this.store, { owner, conversationId, messageId: messageId ?? '' }, (error) => job.abort(asError(error)));
@@ -177,6 +177,9 @@ export class Talk {
     return message === undefined ? body.error : { ...body.error, message, code: 'not_kept' };
   }
 }
+
+/** A model by name, the default one by none; ours is loaded first. Throws ApiError. */
+export const modelOf = async (models: Models, name = models.defaultModel): Promise<OpenModel | RemoteModel> => models.remote(name) ?? (await models.get(name));
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { titleOf } from './title.ts';
 
-const columns = (text: string): number => [...text].reduce((sum, each) => sum + (/[\u1100-\uffdc]/u.test(each) ? 2 : 1), 0);
+const columns = (text: string): number => Array.from(text).reduce((sum, each) => sum + (/[\u1100-\uffdc]/u.test(each) ? 2 : 1), 0);
 
 test.each([
   ['Hello!', 'Hello!'],

@@ -44,7 +44,12 @@ function fromStore(error: StoreError): ApiError {
     case 'not_found': return new ApiError(error.message, { status: 404, type: 'not_found_error', code: 'not_found', cause: error });
     case 'conflict': return new ApiError(error.message, { status: 409, code: 'conflict', cause: error });
     case 'invalid': return invalidRequest(error.message, null, 'invalid_value');
-    default: return new ApiError('The database does not answer: try again.', { status: 503, code: 'store_unavailable', cause: error });
+    case 'newer':
+    case 'unavailable':
+      return new ApiError('The database does not answer: try again.', { status: 503, code: 'store_unavailable', cause: error });
+    default:
+      error.code satisfies never;
+      return new ApiError(error.message, { status: 500, cause: error });
   }
 }
 

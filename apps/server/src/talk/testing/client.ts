@@ -5,13 +5,12 @@ import { getRequestListener } from '@hono/node-server';
 import { ApiError, type TalkEvent } from '@parley/protocol';
 import { Hono } from 'hono';
 import type { Environment } from '../../app.ts';
-import { SCOPES } from '../../gate/identity.ts';
 import { toApiError } from '../../generation.ts';
 import type { Models } from '../../models.ts';
 import { conversationRoutes } from '../../routes/conversations.ts';
 import { plainTalkRoutes, talkRoutes } from '../../routes/talk.ts';
 import { transferRoutes } from '../../routes/transfer.ts';
-import type { Store, UsageEntry } from '../../store/types.ts';
+import { SCOPES, type Store, type UsageEntry } from '../../store/types.ts';
 import { Talk } from '../talk.ts';
 
 export interface Numbered {
