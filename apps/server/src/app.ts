@@ -13,11 +13,13 @@ import { providerRoutes } from './providers/routes.ts';
 import { chatRoutes } from './routes/chat.ts';
 import { completionRoutes } from './routes/completions.ts';
 import { conversationRoutes } from './routes/conversations.ts';
+import { docsRoutes } from './routes/docs.ts';
 import { embeddingRoutes } from './routes/embeddings.ts';
 import { healthRoutes } from './routes/health.ts';
 import { metricRoutes } from './routes/metrics.ts';
 import { modelRoutes } from './routes/models.ts';
 import { pageRoutes } from './routes/page.ts';
+import { responseRoutes } from './routes/responses.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { plainTalkRoutes, talkRoutes } from './routes/talk.ts';
 import { transferRoutes } from './routes/transfer.ts';
@@ -90,11 +92,13 @@ export function createApp(options: AppOptions): Hono<Environment> {
   healthRoutes(app, gate);
   metricRoutes(app, models, gate);
   sessionRoutes(app, gate);
+  docsRoutes(app);
   modelRoutes(app, models);
   providerRoutes(app, models); // before ours: theirs are passed on
   chatRoutes(app, models);
   completionRoutes(app, models);
   embeddingRoutes(app, models);
+  responseRoutes(app, models, store);
   plainTalkRoutes(app, models);
   if (options.talk !== undefined) {
     conversationRoutes(app, options.talk);
