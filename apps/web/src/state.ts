@@ -65,8 +65,8 @@ export interface PageState {
   readonly chat: TalkSettings;
   /** Grows when the list of conversations may have changed: a new one, a title, one that was talked in. */
   readonly conversationsVersion: number;
-  /** Conversations that an answer is being written in, as far as this page knows. */
-  readonly answering: readonly string[];
+  /** Conversations that an answer is being written in, as far as this page knows, and the answer's id. */
+  readonly answering: ReadonlyMap<string, string>;
   /** On narrow windows, whether the history lies over the thread. */
   readonly drawer: boolean;
   readonly settings: boolean;
@@ -83,7 +83,7 @@ export const page: Store<PageState> = createStore<PageState>({
   temporary: false,
   chat: remembered.chat,
   conversationsVersion: 0,
-  answering: [],
+  answering: new Map(),
   drawer: false,
   settings: false,
   online: typeof navigator === 'undefined' || navigator.onLine,
@@ -105,9 +105,13 @@ export const closeSettings = (): void => page.set({ settings: false });
 export const closeDrawer = (): void => page.set({ drawer: false });
 export const conversationsChanged = (): void => page.set((state) => ({ conversationsVersion: state.conversationsVersion + 1 }));
 
-export const setAnswering = (id: string, is: boolean): void => page.set(({ answering }) => (
-  answering.includes(id) === is ? {} : { answering: is ? [...answering, id] : answering.filter((other) => other !== id) }
-));
+/** Null: it is written. */
+export const setAnswering = (conversationId: string, messageId: string | null): void => page.set(({ answering }) => {
+  const next = new Map(answering);
+  if (messageId === null) next.delete(conversationId);
+  else next.set(conversationId, messageId);
+  return { answering: next };
+});
 
 /** Conversations have addresses, so that they can be opened in another tab and gone back to. */
 export const conversationHref = (id: string): string => `#/c/${encodeURIComponent(id)}`;

@@ -11,6 +11,7 @@ import { calendarLabel, groupByDate, type GroupKey } from './dates.ts';
 import { HistoryRow } from './history-row.tsx';
 import { conversations, removeConversation, useConversations } from './list.ts';
 import { libraryTexts } from './texts.ts';
+import { useElsewhere } from './elsewhere.ts';
 import { useToday } from './today.ts';
 import { useRowHeights } from './use-row-heights.ts';
 import { offsetsOf, scrollFor, spanOf } from './virtual.ts';
@@ -34,6 +35,7 @@ export function History({ onLeaveUp }: HistoryProps): ReactNode {
   const open = usePage((state) => state.conversationId);
   const answering = usePage((state) => state.answering);
   const heights = useRowHeights();
+  useElsewhere();
   const today = useToday();
 
   // A search is in the order of its results; by date they would be one a group.
@@ -146,7 +148,7 @@ export function History({ onLeaveUp }: HistoryProps): ReactNode {
               <HistoryRow
                 key={row.conversation.id} conversation={row.conversation} query={shown.trim()} top={offsets[index] ?? 0}
                 height={(offsets[index + 1] ?? 0) - (offsets[index] ?? 0)} position={row.position} whole={total} open={row.conversation.id === open}
-                current={row.conversation.id === currentId} answering={answering.includes(row.conversation.id)} renaming={row.conversation.id === renaming}
+                current={row.conversation.id === currentId} answering={answering.has(row.conversation.id)} renaming={row.conversation.id === renaming}
                 onRename={setRenaming} onRenamed={onRenamed}
               />
             )))}

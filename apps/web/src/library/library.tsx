@@ -2,7 +2,7 @@
 import './library.css';
 import { type ReactNode, useEffect, useRef } from 'react';
 import { Button, IconButton } from '../components/button.tsx';
-import { ArchiveIcon, ChevronLeftIcon, CloseIcon, GhostIcon, NewChatIcon, SearchIcon, SettingsIcon, SidebarIcon } from '../components/icons.tsx';
+import { ArchiveIcon, ChevronLeftIcon, CloseIcon, NewChatIcon, SearchIcon, SettingsIcon, SidebarIcon } from '../components/icons.tsx';
 import { useTexts } from '../i18n.ts';
 import { newConversation, openSettings, setPreferences, useStore, usePage } from '../state.ts';
 import { CommandCenter } from './command-center.tsx';
@@ -51,7 +51,6 @@ export function Library(): ReactNode {
 function Content(): ReactNode {
   const t = useTexts(libraryTexts);
   const narrow = useNarrow();
-  const temporary = usePage((state) => state.temporary);
   const { archived } = useConversations();
   const search = useRef<HTMLInputElement>(null);
   const close = narrow ? t('closeDrawer') : t('closeSidebar');
@@ -59,14 +58,12 @@ function Content(): ReactNode {
     <>
       <header className="library-header">
         <span className="library-name">Parley</span>
-        <IconButton label={t('temporary')} icon={<GhostIcon />} aria-pressed={temporary} onClick={() => newConversation({ temporary: !temporary })} />
         <IconButton
           label={close} icon={narrow ? <CloseIcon /> : <SidebarIcon />}
-          onClick={(event) => (narrow ? event.currentTarget.closest('dialog')?.close() : setPreferences({ sidebar: false }))}
+          onClick={(event) => (narrow ? event.currentTarget.closest('dialog')?.close() : hideSidebar())}
         />
       </header>
       <Button className="library-new" onClick={() => newConversation()}><NewChatIcon />{t('newChat')}</Button>
-      {temporary && <p className="library-temporary"><GhostIcon />{t('temporaryNow')}</p>}
       <SearchField field={search} />
       {archived
         ? (
@@ -84,6 +81,12 @@ function Content(): ReactNode {
       </footer>
     </>
   );
+}
+
+/** The focus goes where the sidebar can be shown again. */
+function hideSidebar(): void {
+  setPreferences({ sidebar: false });
+  requestAnimationFrame(() => document.querySelector<HTMLElement>('.header button')?.focus());
 }
 
 function SearchField({ field }: { readonly field: React.RefObject<HTMLInputElement | null> }): ReactNode {

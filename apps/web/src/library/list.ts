@@ -3,7 +3,7 @@ import type { ListedConversation } from '@parley/protocol';
 import { useSyncExternalStore } from 'react';
 import type { RequestError } from '../api.ts';
 import { client } from '../client.ts';
-import { createStore, newConversation, openConversation, page } from '../state.ts';
+import { createStore, newConversation, openConversation, page, usePage } from '../state.ts';
 import { ConversationList, type ListState, UNDO_MS } from './conversation-list.ts';
 
 /** What was just done and can be taken back, or what went wrong: a line at the foot of the history. */
@@ -23,6 +23,13 @@ export function notify(notice: Notice | null): void {
 export const conversations = new ConversationList({ api: client, onRefused: (error) => notify({ kind: 'refused', error }) });
 
 export const useConversations = (): ListState => useSyncExternalStore(conversations.subscribe, conversations.snapshot);
+
+/** What the open conversation is called now, here or elsewhere; `otherwise`, where the history has not read it. */
+export function useOpenTitle(otherwise: string): string {
+  const id = usePage((state) => state.conversationId);
+  const { items } = useConversations();
+  return items.find((item) => item.id === id)?.title ?? otherwise;
+}
 
 /** Out of sight, with `UNDO_MS` to take it back. The open one gives way to a new chat, and comes back with it. */
 export function removeConversation(id: string): void {
