@@ -35,6 +35,8 @@ constexpr int64_t LARGEST_DEPTH = 384;
 constexpr int64_t LARGEST_TILE_ROWS = 140, LARGEST_TILE_COLUMNS = 768;
 /** Panels of `b` that are packed at a time: its rows, where k is their outer order, are then read a kilobyte at a time. */
 constexpr int64_t PACKED_PANELS = 8;
+/** How many steps of k ahead of its use a line of a panel of b is asked for. */
+constexpr int64_t STEPS_AHEAD = 12;
 /** Up to so many rows are "few". */
 constexpr int64_t FEW_ROWS = LARGEST_TILE_ROWS;
 /** What keeps threads evenly busy where one of them is slowed down. */
@@ -219,10 +221,19 @@ void multiplyBlock(int64_t depth, const float* a, const float* b, const Target& 
 #pragma GCC unroll 4
     for (int64_t j = 0; j < V; j++) sums[r][j] = splat(0);
   }
+  // Sums are added to lines of out that nobody has touched for long.
+#pragma GCC unroll 16
+  for (int64_t r = 0; r < R; r++) {
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < V * LANES; j += 16) __builtin_prefetch(target.out + r * target.stride + j, 1);
+  }
   for (int64_t k = 0; k < depth; k++) {
     Float columns[V];
 #pragma GCC unroll 4
     for (int64_t j = 0; j < V; j++) columns[j] = load(b + j * LANES);
+    // A panel of b does not fit the first-level cache beside one of a.
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < V * LANES; j += 16) __builtin_prefetch(b + STEPS_AHEAD * COLUMNS + j);
 #pragma GCC unroll 16
     for (int64_t r = 0; r < R; r++) {
       const Float row = splat(a[r]);
