@@ -54,7 +54,13 @@ async function whole(store: Store, owner: string, conversation: Conversation): P
   // Read a moment apart: a leaf that came or went in between is none of these messages.
   const { activeLeaf } = conversation;
   const leaf = activeLeaf !== null && !messages.some(({ id }) => id === activeLeaf) ? messages.at(-1)?.id ?? null : activeLeaf;
-  return { ...conversation, activeLeaf: leaf, messages: messages.map(({ conversationId: _, ...message }) => message) };
+  return { ...conversation, activeLeaf: leaf, messages: messages.map(withoutPlace) };
+}
+
+function withoutPlace(message: Message): Omit<Message, 'conversationId'> {
+  const { conversationId, ...rest } = message;
+  void conversationId;
+  return rest;
 }
 
 /** The export piece by piece, so that no more than one conversation is in memory. */
