@@ -69,7 +69,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const talk = store && new Talk({ models, store, ended: lifecycle.ended, onFault: (error) => gate.log.fault({ requestId: 'answer', path: '/api', error }) });
   if (talk !== undefined) {
     await talk.recover({ shared: store?.description.startsWith('Postgres') === true });
-    lifecycle.alsoWaitFor(async () => talk.idle());
+    lifecycle.alsoWaitFor(talk);
   }
   const listener = getRequestListener(createApp({ ...options, store, models, gate, talk }).fetch);
   const server = createServer({
@@ -89,10 +89,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const close = async (graceMs = drainSeconds * 1000): Promise<{ cutOff: number }> => (closing ??= end(graceMs));
   const end = async (graceMs: number): Promise<{ cutOff: number }> => {
     lifecycle.drain();
-    gate.log.note(`draining: ${lifecycle.running} requests run, at most ${graceMs / 1000} s`);
+    gate.log.note(`draining: ${lifecycle.running} answers run and have at most ${graceMs / 1000} s`);
     await within(lifecycle.idle(), graceMs);
-    const cutOff = lifecycle.running + (talk?.running ?? 0);
     lifecycle.end();
+    const { cutOff } = lifecycle;
     await within(lifecycle.idle(), FAREWELL_MS);
     const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
     server.closeAllConnections();

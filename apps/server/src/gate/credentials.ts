@@ -8,6 +8,8 @@ import { type Identity, LOCAL } from './identity.ts';
 /** Whoever may use a key's budget, as the store had it a moment ago. */
 export interface Standing {
   readonly record: KeyRecord;
+  /** `performance.now()` of when the store was asked. */
+  readonly asOf: number;
   readonly total: UsageTotals | null;
   readonly month: UsageTotals | null;
 }
@@ -83,12 +85,13 @@ export class Credentials {
 }
 
 async function standingOf(store: Store, text: string): Promise<Standing | null> {
+  const asOf = performance.now();
   // The store keeps hashes of keys and looks one up by its hash: how long that takes says nothing about the key.
   const record = (await store.keys.verify(text)) ?? (await store.keys.find(text));
   if (record === null) return null;
   const { id, budgetTokens, monthlyBudgetTokens } = record;
   return {
-    record,
+    record, asOf,
     total: budgetTokens === null ? null : await store.usage.totals(id),
     month: monthlyBudgetTokens === null ? null : await store.usage.totals(id, startOfMonth()),
   };

@@ -4,11 +4,18 @@ import { ApiError } from '@parley/protocol';
 /** When another server, or this one started again, may be there. */
 const RETRY_SECONDS = 5;
 
+/** Work that goes on without a reader: draining waits for it too. */
+export interface Background {
+  readonly running: number;
+  idle(): Promise<unknown>;
+}
+
 export class Lifecycle {
   #state: 'starting' | 'ready' | 'draining' = 'starting';
   #running = 0;
   #idle = Promise.withResolvers<void>();
-  readonly #others: (() => Promise<unknown>)[] = [];
+  #cutOff = 0;
+  readonly #background: Background[] = [];
   readonly #ended = new AbortController();
 
   get state(): 'starting' | 'ready' | 'draining' {
@@ -19,9 +26,14 @@ export class Lifecycle {
     return this.#state === 'draining';
   }
 
-  /** Requests whose answers have not ended. */
+  /** Answers that have not ended. */
   get running(): number {
-    return this.#running;
+    return this.#background.reduce((sum, { running }) => sum + running, this.#running);
+  }
+
+  /** How many of them `end` found. */
+  get cutOff(): number {
+    return this.#cutOff;
   }
 
   /** Aborted with an ApiError (503) when answers that still run have to end. */
@@ -41,7 +53,9 @@ export class Lifecycle {
 
   /** What still runs is aborted. */
   end(): void {
+    if (this.ended.aborted) return;
     this.#state = 'draining';
+    this.#cutOff = this.running;
     this.#ended.abort(new ApiError('The server is shutting down: this answer was cut off. Ask again.', {
       status: 503, code: 'server_shutting_down', headers: { 'retry-after': String(RETRY_SECONDS) },
     }));
@@ -66,14 +80,13 @@ export class Lifecycle {
     };
   }
 
-  /** Work that goes on without a reader: draining waits for it too. */
-  alsoWaitFor(idle: () => Promise<unknown>): void {
-    this.#others.push(idle);
+  alsoWaitFor(background: Background): void {
+    this.#background.push(background);
   }
 
   /** Resolves when nothing runs. */
   async idle(): Promise<void> {
     if (this.#running > 0) await this.#idle.promise;
-    await Promise.all(this.#others.map(async (idle) => idle()));
+    await Promise.all(this.#background.map(async (each) => each.idle()));
   }
 }

@@ -37,11 +37,11 @@ test('tokens may be borrowed by the answer that runs; what was borrowed is waite
   for (; now <= 3_600_000; now += 1000) {
     try {
       limiter.admit('a', limits);
-      limiter.spend('a', 250, limits);
-      spent += 250;
-    } catch (error) {
-      expect(error).toMatchObject({ type: 'tokens' });
+    } catch {
+      continue;
     }
+    limiter.spend('a', 250, limits);
+    spent += 250;
   }
   // An hour's worth, the full bucket it began with, and the last answer.
   expect(spent).toBeGreaterThan(600 * 60);
