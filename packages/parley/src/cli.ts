@@ -21,6 +21,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandModule>>> = {
   train: () => import('./commands/train.ts'),
   eval: () => import('./commands/eval.ts'),
   serve: () => import('./commands/serve.ts'),
+  keys: () => import('./commands/keys.ts'),
+  accounts: () => import('./commands/accounts.ts'),
   pull: () => import('./commands/pull.ts'),
   models: () => import('./commands/models.ts'),
   export: () => import('./commands/export.ts'),

@@ -1,7 +1,7 @@
 /** `parley pull` and `parley models remove`: what is told while a model is fetched, and asked before one is deleted. */
-import { createInterface } from 'node:readline/promises';
 import { formatBytes } from '@parley/engine';
 import { type CachedModel, cacheFolder, findCached, findToken, HubError, listCached, listUnfinished, parseHubName, type PullEvent, pullModel, removeCached } from '@parley/model/node';
+import { agreed } from './ask.ts';
 import { UsageError } from './errors.ts';
 import { catchInterrupts } from './interrupts.ts';
 
@@ -177,14 +177,4 @@ export async function removePulled(model: string, options: { yes: boolean }): Pr
   using interrupts = catchInterrupts();
   const removed = await asked(() => removeCached(cache, model, { signal: interrupts.signal, onWait: () => process.stderr.write(`${waited(repository)}\n`) }));
   process.stdout.write(`Deleted ${removed.names.join(', ')}: ${formatBytes(removed.bytes)} are free again\n`);
-}
-
-async function agreed(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) throw new UsageError('nobody can be asked here: say --yes');
-  const reader = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await reader.question(question)).trim());
-  } finally {
-    reader.close();
-  }
 }

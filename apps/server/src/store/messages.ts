@@ -1,7 +1,7 @@
 /** The messages of a conversation: a tree, of which one branch is shown. */
 import { type Selectable, sql } from 'kysely';
 import { conversationKey, noConversation } from './conversations.ts';
-import { type Context, fromJson, type Queries, type Tables, toJson } from './database.ts';
+import { batches, type Context, fromJson, type Queries, type Tables, toJson } from './database.ts';
 import { newId } from './ids.ts';
 import { index } from './search.ts';
 import { type Conversations, type JsonObject, type Message, type MessageStatus, type MessageUsage, type Role, StoreError } from './types.ts';
@@ -13,6 +13,9 @@ const SMALL = [
   'messages.key', 'messages.conversation_key', 'messages.id', 'messages.parent_id', 'messages.role', 'messages.content', 'messages.created_at',
   'messages.updated_at', 'messages.status', 'messages.model', 'messages.finish_reason', 'messages.usage',
 ] as const;
+
+/** Keys to a statement. */
+const KEYS = 1000;
 
 type Row = Omit<Selectable<Tables['messages']>, 'details'> & { readonly details?: string | null };
 
@@ -41,6 +44,10 @@ export function messageMethods({ db, engine, now }: Context): MessageMethods {
             updated_at: sql<number>`case when ${ref('updated_at')} > ${at} then ${ref('updated_at')} else ${at} end`, ...(activate && { active_leaf: id }),
           })).where('owner', '=', owner).where('id', '=', conversationId).returning('key').executeTakeFirst();
           if (conversation === undefined) throw noConversation(conversationId);
+          if (parentId !== null) {
+            const parent = await turn.selectFrom('messages').select('key').where('conversation_key', '=', conversation.key).where('id', '=', parentId).executeTakeFirst();
+            if (parent === undefined) throw new StoreError('invalid', `the parent '${parentId}' is no message of conversation '${conversationId}'`);
+          }
           const row = await turn.insertInto('messages').values({
             conversation_key: conversation.key, id, parent_id: parentId, role, content, created_at: at, updated_at: at, status, model: message.model ?? null,
             finish_reason: message.finishReason ?? null, usage: toJson(message.usage), details: toJson(message.details),
@@ -49,9 +56,7 @@ export function messageMethods({ db, engine, now }: Context): MessageMethods {
           return toMessage(row, conversationId);
         });
       } catch (error) {
-        if (!(error instanceof StoreError) || error.cause === undefined) throw error;
-        if (error.code === 'invalid') throw new StoreError('invalid', `the parent '${parentId ?? ''}' is no message of conversation '${conversationId}'`, { cause: error });
-        if (error.code === 'conflict') throw new StoreError('conflict', `conversation '${conversationId}' has a message '${id}' already`, { cause: error });
+        if (error instanceof StoreError && error.code === 'conflict') throw new StoreError('conflict', `conversation '${conversationId}' has a message '${id}' already`, { cause: error });
         throw error;
       }
     },
@@ -77,15 +82,17 @@ export function messageMethods({ db, engine, now }: Context): MessageMethods {
           .$if(engine === 'postgres', (query) => query.forUpdate()).executeTakeFirst();
         if (conversation === undefined) return false;
         const { key } = conversation;
-        const message = await turn.selectFrom('messages').select('parent_id').where('conversation_key', '=', key).where('id', '=', id).executeTakeFirst();
+        const tree = await treeOf(turn, key);
+        const gone = below(tree, id);
+        const [message] = gone;
         if (message === undefined) return false;
-        const removed = await turn.deleteFrom('messages').where('key', 'in', below(turn, key, id)).returning('id').execute();
-        if (removed.some((row) => row.id === conversation.active_leaf)) {
-          // What follows has a higher number than what it follows, so the highest of a branch is a leaf, and the newest.
-          const rest = message.parent_id === null
-            ? turn.selectFrom('messages').select('id').where('conversation_key', '=', key)
-            : turn.selectFrom('messages').select('id').where('key', 'in', below(turn, key, message.parent_id));
-          const leaf = await rest.orderBy('key', 'desc').limit(1).executeTakeFirst();
+        // Last first: nothing is removed before what follows it.
+        for (const slice of batches(gone.map((node) => node.key).reverse(), KEYS)) await turn.deleteFrom('messages').where('key', 'in', slice).execute();
+        const ids = new Set(gone.map((node) => node.id));
+        if (conversation.active_leaf !== null && ids.has(conversation.active_leaf)) {
+          const rest = tree.filter((node) => !ids.has(node.id));
+          // The last of a branch is a leaf, and the newest.
+          const leaf = (message.parent_id === null ? rest : below(rest, message.parent_id)).at(-1);
           await turn.updateTable('conversations').set({ active_leaf: leaf?.id ?? null }).where('key', '=', key).execute();
         }
         return true;
@@ -111,12 +118,12 @@ export function messageMethods({ db, engine, now }: Context): MessageMethods {
       if (conversation === undefined) throw noConversation(conversationId);
       const id = leaf === undefined ? conversation.active_leaf : leaf;
       if (id === null) return [];
-      const rows = await db.withRecursive('above(key, parent_id)', (query) => query
-        .selectFrom('messages').select(['messages.key', 'messages.parent_id']).where('conversation_key', '=', conversation.key).where('messages.id', '=', id)
-        .unionAll(query.selectFrom('messages').innerJoin('above', 'above.parent_id', 'messages.id').select(['messages.key', 'messages.parent_id'])
-          .where('messages.conversation_key', '=', conversation.key)))
-        .selectFrom('above').innerJoin('messages', 'messages.key', 'above.key').select(SMALL).orderBy('messages.key').execute();
-      if (rows.length === 0) throw noMessage(conversationId, id);
+      const path = above(await treeOf(db, conversation.key), id);
+      if (path.length === 0) throw noMessage(conversationId, id);
+      const rows: Row[] = [];
+      for (const slice of batches(path.map((node) => node.key), KEYS)) {
+        rows.push(...await db.selectFrom('messages').select(SMALL).where('key', 'in', slice).orderBy('key').execute());
+      }
       return rows.map((row) => toMessage(row, conversationId));
     },
 
@@ -131,11 +138,31 @@ export function messageMethods({ db, engine, now }: Context): MessageMethods {
   };
 }
 
-/** Keys of a message and of all that follows from it, as a subquery. */
-function below(db: Queries, conversation: number, id: string) {
-  return db.withRecursive('branch(key, id)', (query) => query
-    .selectFrom('messages').select(['messages.key', 'messages.id']).where('conversation_key', '=', conversation).where('messages.id', '=', id)
-    .unionAll(query.selectFrom('messages').innerJoin('branch', 'branch.id', 'messages.parent_id').select(['messages.key', 'messages.id'])
-      .where('messages.conversation_key', '=', conversation)))
-    .selectFrom('branch').select('key');
+/** A tree without its texts. */
+interface Node {
+  readonly key: number;
+  readonly id: string;
+  readonly parent_id: string | null;
+}
+
+/**
+ * The tree of a conversation, as appended: what follows has a higher number than what it follows. It is walked here and not by a recursive
+ * query, which SQLite did well and Postgres, until it had statistics, in the square of the length: 9 s for a branch of 3,000.
+ */
+async function treeOf(db: Queries, conversation: number): Promise<Node[]> {
+  return await db.selectFrom('messages').select(['key', 'id', 'parent_id']).where('conversation_key', '=', conversation).orderBy('key').execute();
+}
+
+/** A message and all that follows from it. */
+function below(tree: readonly Node[], id: string): Node[] {
+  const ids = new Set<string>();
+  return tree.filter((node) => (node.id === id || (node.parent_id !== null && ids.has(node.parent_id))) && ids.add(node.id));
+}
+
+/** From the beginning to a message; empty where there is none of that id. */
+function above(tree: readonly Node[], id: string): Node[] {
+  const nodes = new Map(tree.map((node) => [node.id, node]));
+  const path: Node[] = [];
+  for (let node = nodes.get(id); node !== undefined; node = nodes.get(node.parent_id ?? '')) path.push(node);
+  return path.reverse();
 }

@@ -29,14 +29,12 @@ export const migrations: readonly Migration[] = [
         updated_at bigint not null, archived integer not null, active_leaf text, settings text not null, unique (owner, id))`,
       'create index conversations_by_time on conversations (owner, updated_at desc, key desc)',
       'create index conversations_by_archived on conversations (owner, archived, updated_at desc, key desc)',
-      // A parent is checked at the end of a statement, so that a whole branch goes at once; a cascade would stop at a depth of 1,000 in SQLite.
+      // That a parent is there is looked after in messages.ts, under the lock of its conversation. As a foreign key it cost an index more, a cascade
+      // would stop at a depth of 1,000 in SQLite, and Postgres, before it has statistics, checked it by reading the whole conversation.
       // Details come last: SQLite then reads the other columns without the pages that they overflow into.
       `create table messages (key ${key(engine)}, conversation_key bigint not null references conversations (key) on delete cascade, id text not null,
         parent_id text, role text not null, content text not null, created_at bigint not null, updated_at bigint not null, status text not null,
-        model text, finish_reason text, usage text, details text, unique (conversation_key, id),
-        foreign key (conversation_key, parent_id) references messages (conversation_key, id))`,
-      'create index messages_by_parent on messages (conversation_key, parent_id)',
-      'create index messages_by_key on messages (conversation_key, key)',
+        model text, finish_reason text, usage text, details text, unique (conversation_key, id))`,
       "create index messages_being_written on messages (updated_at) where status = 'streaming'",
     ),
   },

@@ -8,7 +8,7 @@
  * and Postgres' parsers no Chinese.
  */
 import { type RawBuilder, sql } from 'kysely';
-import type { Engine, Queries } from './database.ts';
+import { batches, type Engine, type Queries } from './database.ts';
 
 /** Different terms kept of one text; a book has some ten thousand. */
 const MOST_TERMS = 20_000;
@@ -76,13 +76,14 @@ export function parseQuery(text: string): Query | null {
 export type Indexed = 'messages' | 'conversations';
 const FTS = { messages: 'message_search', conversations: 'title_search' } as const;
 
-/** Takes up, or takes up anew, what a row can be found by. */
+/** Takes up, or takes up anew, what rows can be found by. */
 export async function index(db: Queries, engine: Engine, table: Indexed, entries: readonly { readonly key: number; readonly text: string }[]): Promise<void> {
-  for (const { key, text } of entries) {
-    const terms = termsOf(text);
+  for (const slice of batches(entries, 500)) {
+    const rows = slice.map(({ key, text }) => ({ key, terms: termsOf(text).join(' ') }));
     await (engine === 'sqlite'
-      ? sql`insert or replace into ${sql.table(FTS[table])} (rowid, terms) values (${key}, ${terms.join(' ')})`
-      : sql`update ${sql.table(table)} set search = array_to_tsvector(${terms}::text[]) where key = ${key}`).execute(db);
+      ? sql`insert or replace into ${sql.table(FTS[table])} (rowid, terms) values ${sql.join(rows.map(({ key, terms }) => sql`(${key}, ${terms})`))}`
+      : sql`update ${sql.table(table)} as row set search = array_to_tsvector(string_to_array(found.terms, ' '))
+          from unnest(${rows.map(({ key }) => key)}::bigint[], ${rows.map(({ terms }) => terms)}::text[]) as found (key, terms) where row.key = found.key`).execute(db);
   }
 }
 

@@ -87,7 +87,8 @@ export function transferMethods(context: Context): Transfer {
   };
 
   async function importConversation(turn: Queries, owner: string, conversation: ImportedConversation, place: string): Promise<Omit<ImportCounts, 'personas'>> {
-    const there = await turn.selectFrom('conversations').select(['key', 'updated_at']).where('owner', '=', owner).where('id', '=', conversation.id).executeTakeFirst();
+    const there = await turn.selectFrom('conversations').select('key').where('owner', '=', owner).where('id', '=', conversation.id)
+      .$if(engine === 'postgres', (query) => query.forUpdate()).executeTakeFirst();
     const known = new Set(there === undefined ? [] : (await turn.selectFrom('messages').select('id').where('conversation_key', '=', there.key).execute()).map((row) => row.id));
     const fresh = inOrder(conversation.messages, known, place);
     if (conversation.activeLeaf !== null && !known.has(conversation.activeLeaf) && !fresh.some((message) => message.id === conversation.activeLeaf)) {

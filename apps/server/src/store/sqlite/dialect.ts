@@ -22,6 +22,12 @@ function toStoreError(message: string, errcode: number, path: string): StoreErro
   return new StoreError('unavailable', why ?? `the database ${path} failed`, { cause });
 }
 
+const toObjects = (columns: readonly string[], rows: readonly (readonly Value[])[]): Record<string, Value>[] => rows.map((row) => {
+  const object: Record<string, Value> = {};
+  for (let column = 0; column < columns.length; column++) object[columns[column] ?? ''] = row[column] ?? null;
+  return object;
+});
+
 class Thread implements DatabaseConnection {
   readonly #worker: Worker;
   readonly #path: string;
@@ -75,7 +81,7 @@ class Thread implements DatabaseConnection {
     this.#waiting.delete(answer.id);
     if (this.#waiting.size === 0 && !this.#closing) this.#worker.unref();
     if ('error' in answer) waiting?.reject(toStoreError(answer.error.message, answer.error.errcode, this.#path));
-    else waiting?.resolve({ rows: [...answer.rows], numAffectedRows: BigInt(answer.changes) });
+    else waiting?.resolve({ rows: toObjects(answer.columns, answer.rows), numAffectedRows: BigInt(answer.changes) });
   }
 
   #fail(failure: StoreError): void {

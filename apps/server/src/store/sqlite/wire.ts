@@ -19,6 +19,6 @@ export interface Statement {
 export type Request = Statement | { readonly id: number; readonly close: true };
 
 export type Answer =
-  | { readonly id: number; readonly rows: readonly Readonly<Record<string, Value>>[]; readonly changes: number }
+  | { readonly id: number; readonly columns: readonly string[]; readonly rows: readonly (readonly Value[])[]; readonly changes: number }
   /** `errcode`: SQLite's extended result code, 0 where it is none of SQLite's errors. */
   | { readonly id: number; readonly error: { readonly message: string; readonly errcode: number } };

@@ -11,7 +11,8 @@ const KEPT_STATEMENTS = 200;
 
 interface Prepared {
   readonly statement: StatementSync;
-  readonly reads: boolean;
+  /** Names of what it reads; empty where it only writes. */
+  readonly columns: readonly string[];
 }
 
 if (parentPort === null) throw new Error('this file is a thread of the store; it does nothing by itself');
@@ -45,7 +46,9 @@ function prepare(sql: string): Prepared {
   let found = prepared.get(sql);
   if (found === undefined) {
     const statement = open().prepare(sql);
-    found = { statement, reads: statement.columns().length > 0 };
+    // Rows as lists: as objects, a thousand of them took three times as long to be copied to the other thread.
+    statement.setReturnArrays(true);
+    found = { statement, columns: statement.columns().map((column) => column.name) };
     if (prepared.size >= KEPT_STATEMENTS) prepared.delete(prepared.keys().next().value ?? '');
   } else {
     // The least recently used comes first.
@@ -56,10 +59,10 @@ function prepare(sql: string): Prepared {
 }
 
 function run(sql: string, parameters: readonly Value[]): Omit<Extract<Answer, { rows: unknown }>, 'id'> {
-  const { statement, reads } = prepare(sql);
-  if (!reads) return { rows: [], changes: Number(statement.run(...parameters).changes) };
-  const rows = statement.all(...parameters) as Record<string, Value>[];
-  return { rows, changes: rows.length };
+  const { statement, columns } = prepare(sql);
+  if (columns.length === 0) return { columns, rows: [], changes: Number(statement.run(...parameters).changes) };
+  const rows = statement.all(...parameters) as unknown as Value[][];
+  return { columns, rows, changes: rows.length };
 }
 
 port.on('message', (request: Request) => {
@@ -69,7 +72,7 @@ port.on('message', (request: Request) => {
       prepared.clear();
       // Closing the last connection brings the write-ahead log into the file and removes it.
       database?.close();
-      answer({ id: request.id, rows: [], changes: 0 });
+      answer({ id: request.id, columns: [], rows: [], changes: 0 });
       port.close();
     } else {
       answer({ id: request.id, ...run(request.sql, request.parameters) });

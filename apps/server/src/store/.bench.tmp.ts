@@ -1,0 +1,15 @@
+import { openStore } from './open.ts';
+await using store = await openStore(process.argv[2]!);
+const { conversations } = store;
+const N = Number(process.argv[3]);
+let t = performance.now();
+const lap = (name: string) => { console.log(name, Math.round((performance.now() - t) * 10) / 10); t = performance.now(); };
+const messages = Array.from({ length: N }, (_, index) => ({ id: `m${index}`, parentId: index === 0 ? null : `m${index - 1}`, role: 'user', content: `word ${index}`, createdAt: index }));
+lap('make');
+await conversations.importAll('a', { format: 'parley-export', version: 1, conversations: [{ id: 'c', title: '', createdAt: 1, updatedAt: 1, activeLeaf: `m${N-1}`, messages }] });
+lap('import');
+await conversations.branch('a', 'c'); lap('branch');
+await conversations.branch('a', 'c'); lap('branch');
+await conversations.messages('a', 'c'); lap('messages');
+await conversations.removeMessage('a', 'c', 'm1'); lap('removeMessage');
+await conversations.remove('a', 'c'); lap('remove');
