@@ -69,9 +69,9 @@ async function* temporary(answer: Answer, start: TalkStart): AsyncGenerator<read
   yield [{ id: id + 1, event: last }];
 }
 
-/** The event that the reader has seen last. Browsers say it in a header when they connect again by themselves. */
+/** The event that the reader has seen last. Browsers that connect again by themselves say it in a header; the address is then older. */
 function afterOf(context: Context<Environment>): number {
-  const text = context.req.query('after') ?? context.req.header('last-event-id') ?? '-1';
+  const text = context.req.header('last-event-id') ?? context.req.query('after') ?? '-1';
   if (!/^(?:-1|\d{1,9})$/.test(text)) throw invalidRequest(`'after' is '${text}': the id of an event, or -1 for all of them`, 'after', 'invalid_value');
   return Number(text);
 }
