@@ -21,9 +21,11 @@ export async function readBody(context: Context<Environment>, { secret = false }
 /**
  * `data: {…}` for each value and `data: [DONE]` at the end, as OpenAI streams. What fails before the first value is an answer with
  * its status; later, an error inside the stream, which OpenAI's clients raise. When the reader goes, the signal is aborted; when the
- * server ends, it is too, and the reader is told.
+ * server ends, it is too, and the reader is told. `named`: events carry their type as SSE's event, and none says that it is over.
  */
-export async function eventStream(context: Context<Environment>, produce: (signal: AbortSignal) => AsyncIterable<unknown>): Promise<Response> {
+export async function eventStream(
+  context: Context<Environment>, produce: (signal: AbortSignal) => AsyncIterable<unknown>, { named = false } = {},
+): Promise<Response> {
   const left = new AbortController();
   const signal = AbortSignal.any([left.signal, context.get('signal')]);
   const gone = (): boolean => left.signal.aborted || context.req.raw.signal.aborted;
@@ -35,8 +37,8 @@ export async function eventStream(context: Context<Environment>, produce: (signa
       const send = (text: string): void => controller.enqueue(encoder.encode(text));
       const ping = setInterval(() => send(': ping\n\n'), PING_MS);
       try {
-        for (let next = first; next.done !== true; next = await values.next()) send(`data: ${JSON.stringify(next.value)}\n\n`);
-        send('data: [DONE]\n\n');
+        for (let next = first; next.done !== true; next = await values.next()) send(`${named ? `event: ${(next.value as { type: string }).type}\n` : ''}data: ${JSON.stringify(next.value)}\n\n`);
+        if (!named) send('data: [DONE]\n\n');
       } catch (error) {
         if (gone()) return;
         const failure = toApiError(error);

@@ -7,6 +7,10 @@ export { ApiError, type ErrorBody, type ErrorType, invalidRequest } from './erro
 export type { FinishReason, Usage } from './common.ts';
 export { type ModelList, type ModelObject } from './models.ts';
 export { parseRequest } from './parse.ts';
+export {
+  type ResponseEvent, type ResponseFunctionCall, type ResponseInputItem, type ResponseInputList, type ResponseInputResource, type ResponseLogprob, type ResponseMessage,
+  type ResponseObject, type ResponseOutputItem, type ResponseRequest, responseRequest, type ResponseText, type ResponseTool, type ResponseToolChoice, type ResponseUsage,
+} from './responses.ts';
 export { type ChatTool, type ChatToolChoice, type ToolCallChunk, type ToolCallMessage } from './tools.ts';
 export {
   type AnswerDetails, type ConversationDetail, type ConversationPage, type ConversationPatch, conversationPatch, type ConversationSummary, type GenerateRequest,

@@ -10,6 +10,7 @@ import type { Environment } from '../app.ts';
 import { generateOptions, isGreedy } from '../generation.ts';
 import type { Models, OpenModel } from '../models.ts';
 import { eventStream, readBody } from '../stream.ts';
+import { argumentsOf } from '../tools/arguments.ts';
 import type { Piece } from '../tools/call-parser.ts';
 import { choiceOf, functionOf, planTools, type ToolPlan } from '../tools/plan.ts';
 import { foldTold, told, type ToldEvent } from '../tools/told.ts';
@@ -90,16 +91,6 @@ function messagesOf(messages: readonly ChatCompletionMessage[]): ChatMessage[] {
       default: return message satisfies never;
     }
   });
-}
-
-/** Throws ApiError. */
-export function argumentsOf(json: string, param: string): unknown {
-  try {
-    // Functions without arguments are called with nothing by some.
-    return json.trim() === '' ? {} : (JSON.parse(json) as unknown);
-  } catch (error) {
-    throw invalidRequest(`'${param}' is not JSON: ${error instanceof Error ? error.message : String(error)}`, param, 'invalid_value');
-  }
 }
 
 function optionsOf(request: ChatCompletionRequest, model: OpenModel, plan: ToolPlan | null): GenerateOptions {

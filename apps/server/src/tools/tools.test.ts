@@ -133,7 +133,7 @@ test('a conversation with calls and their results goes on; runTools of the offic
   const runner = client.chat.completions.runTools({
     model: 'chatml', messages: ask.messages, max_tokens: 400, seed: 1, temperature: 1, parallel_tool_calls: false,
     tool_choice: { type: 'function', function: { name: 'get_weather' } },
-    tools: [{ type: 'function', function: { ...weather.function, parameters: weather.function.parameters as object, parse: JSON.parse, function: (given: unknown) => {
+    tools: [{ type: 'function', function: { name: 'get_weather', description: 'Weather of a city.', parameters: weather.function.parameters as object, parse: (json: string) => JSON.parse(json) as object, function: (given: object) => {
       asked.push(given);
       return 'sunny, 21 °C';
     } } }],
@@ -144,7 +144,7 @@ test('a conversation with calls and their results goes on; runTools of the offic
   const twice: unknown[] = [];
   const free = client.chat.completions.runTools({
     model: 'chatml', messages: ask.messages, max_tokens: 1000, seed: 1, temperature: 1, stream: true,
-    tools: [{ type: 'function', function: { name: 'light', parameters: light.function.parameters as object, parse: JSON.parse, function: (given: unknown) => void twice.push(given) } }],
+    tools: [{ type: 'function', function: { name: 'light', description: 'Switches it.', parameters: light.function.parameters as object, parse: (json: string) => JSON.parse(json) as object, function: (given: object) => void twice.push(given) } }],
   });
   expect(await free.finalContent()).toBeTypeOf('string');
   for (const given of twice) expect(validators.get('light')?.(given)).toBe(true);

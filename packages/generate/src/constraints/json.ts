@@ -3,8 +3,12 @@ import { ANY, type CodePoints, jsonCharacter } from './code-points.ts';
 import { choice, type Expression, literal, optional, repeat, rule, sequence } from './grammar.ts';
 import { anyNumber } from './numbers.ts';
 
-/** Bounded, so that a model cannot spend its tokens on spaces. */
-export const space = optional(choice(literal(' '), sequence(literal('\n'), repeat(literal(' '), 0, 24))));
+/** White space between parts: a rule, so that a grammar may have less of it. */
+export const space = rule('space');
+/** As people write it. Bounded, so that a model cannot spend its tokens on spaces. */
+const indented = optional(choice(literal(' '), sequence(literal('\n'), repeat(literal(' '), 0, 24))));
+/** All on one line. */
+export const oneLine = optional(literal(' '));
 
 const quote = literal('"');
 export const quoted = (content: Expression): Expression => sequence(quote, content, quote);
@@ -26,6 +30,7 @@ export function list(item: Expression, least: number, most: number): Expression 
 
 /** Any JSON: rule names and what they stand for. */
 export const jsonRules: ReadonlyMap<string, Expression> = new Map([
+  ['space', indented],
   ['value', choice(rule('object'), rule('array'), jsonString(), anyNumber, literal('true'), literal('false'), literal('null'))],
   ['array', list(rule('value'), 0, Infinity)],
   ['member', sequence(jsonString(), separated(':'), rule('value'))],

@@ -5,7 +5,7 @@
 import type { ConstraintSpec } from './constraint.ts';
 import { ConstraintError } from './errors.ts';
 import { choice, type Expression, literal, nothing, repeat, sequence, symbol, tagged, textUntil, textWithout } from './grammar.ts';
-import { jsonRules } from './json.ts';
+import { jsonRules, oneLine } from './json.ts';
 import { type JsonSchema, schemaGrammar } from './json-schema.ts';
 
 export interface TagsSpec {
@@ -49,6 +49,8 @@ export function tagsGrammar(spec: TagsSpec, specialTokens: ReadonlyMap<string, n
     try {
       const grammar = schemaGrammar(schema, `${i} `);
       for (const [rule, expression] of grammar.rules) rules.set(rule, expression);
+      // Programs read it: a model that likes to indent spends its tokens on nothing.
+      rules.set('space', oneLine);
       return sequence(grammar.root, written(end));
     } catch (error) {
       if (error instanceof ConstraintError) throw new ConstraintError(`${name}: ${error.message}`);
@@ -65,7 +67,7 @@ export function tagsGrammar(spec: TagsSpec, specialTokens: ReadonlyMap<string, n
   if (least === 1) return { root: all(0), rules };
   if (text !== undefined) {
     const plain = grammarOf(text);
-    for (const [rule, expression] of plain.rules ?? []) rules.set(rule, expression);
+    for (const [rule, expression] of plain.rules ?? []) if (rule !== 'space') rules.set(rule, expression);
     return { root: choice(plain.root, all(0)), rules };
   }
   const mark = { text: trigger, token: specialTokens.get(trigger) };
