@@ -91,6 +91,15 @@ export interface GenerateOptions {
    */
   readonly constraint?: ConstraintSpec | undefined;
 
+  /**
+   * Prompt lookup: while this is the only text being written, guess so many tokens at most from an earlier place where the text went the
+   * same, and compute them in one pass. The tokens are the same as without; it is faster where the text repeats its prompt or itself.
+   * Default: no guesses. Without effect where requests do not share a batch.
+   */
+  readonly promptLookupNumTokens?: number | undefined;
+  /** Of prompt lookup: last tokens that are looked for, at most. Default 2. */
+  readonly maxMatchingNgramSize?: number | undefined;
+
   /** Where requests wait for each other: among those of one `queueKey`, the higher goes first. Default 0. */
   readonly priority?: number | undefined;
   /** Where requests wait for each other: keys take turns, however many requests each has. Default: one key for all that name none. */
@@ -134,6 +143,8 @@ export interface Settings {
   readonly keepTokens: number;
   readonly conversationOverflow: 'error' | 'drop-oldest';
   readonly constraint: ConstraintSpec | null;
+  readonly promptLookupNumTokens: number | null;
+  readonly maxMatchingNgramSize: number;
   readonly priority: number;
   readonly queueKey: string;
   readonly prefixCache: boolean;
@@ -203,6 +214,8 @@ const RULES: Readonly<Record<keyof GenerateOptions, Rule>> = {
   keepTokens: whole(0),
   conversationOverflow: oneOf('error', 'drop-oldest'),
   constraint: (value) => (isConstraint(value) ? null : 'json, json_schema with a schema, regex with a pattern, choice with choices, or tags with tags'),
+  promptLookupNumTokens: whole(1),
+  maxMatchingNgramSize: whole(1),
   priority: (value) => (Number.isSafeInteger(value) ? null : 'a whole number'),
   queueKey: (value) => (typeof value === 'string' ? null : 'a text'),
   prefixCache: oneOf(true, false),
@@ -286,6 +299,12 @@ export function resolveOptions(options: GenerateOptions = {}, nameOf: OptionNami
   if (options.seed !== undefined && typeof options.seed !== 'number' && numReturnSequences > 1) {
     refuse('numReturnSequences', `${nameOf('seed')} is the state of one sequence: ask for one`);
   }
+  if (options.promptLookupNumTokens !== undefined && (numBeams > 1 || options.contextOverflow === 'slide')) {
+    refuse('promptLookupNumTokens', `it guesses one text that only grows: leave out ${nameOf(numBeams > 1 ? 'numBeams' : 'contextOverflow')}`);
+  }
+  if (options.maxMatchingNgramSize !== undefined && options.promptLookupNumTokens === undefined) {
+    refuse('maxMatchingNgramSize', `it is about prompt lookup: pass ${nameOf('promptLookupNumTokens')}`);
+  }
   if (options.keepTokens !== undefined && options.contextOverflow !== 'slide') {
     refuse('keepTokens', `it is about sliding: pass ${nameOf('contextOverflow')}: 'slide'`);
   }
@@ -318,6 +337,8 @@ export function resolveOptions(options: GenerateOptions = {}, nameOf: OptionNami
     keepTokens: options.keepTokens ?? 0,
     conversationOverflow: options.conversationOverflow ?? 'error',
     constraint: options.constraint ?? null,
+    promptLookupNumTokens: options.promptLookupNumTokens ?? null,
+    maxMatchingNgramSize: options.maxMatchingNgramSize ?? 2,
     priority: options.priority ?? 0,
     queueKey: options.queueKey ?? '',
     prefixCache: options.prefixCache ?? true,

@@ -24,6 +24,7 @@ export interface SamplingFlags {
   frequencyPenalty?: number;
   noRepeatNgramSize?: number;
   stop?: string[];
+  promptLookup?: number;
   seed?: number;
 }
 
@@ -60,6 +61,7 @@ export function addSamplingFlags(command: Command): Command {
     .option('--frequency-penalty <x>', '-2 to 2: the same for every time they were generated', number)
     .addOption(notNegated(new Option('--no-repeat-ngram-size <n>', 'no run of n tokens occurs twice').argParser(whole)))
     .option('--stop <text>', 'end before this text; may be given several times', collect)
+    .option('--prompt-lookup <n>', 'guess up to n tokens ahead where the text repeats itself: the same text, sometimes sooner', whole)
     .option('--seed <n>', 'the same seed gives the same text', whole);
 }
 
@@ -80,7 +82,7 @@ export function samplingOptions(flags: SamplingFlags): TextGenerationOptions {
   const options: Record<string, unknown> = {
     max_new_tokens: flags.maxNewTokens, temperature: flags.temperature, top_k: flags.topK, top_p: flags.topP, min_p: flags.minP,
     repetition_penalty: flags.repetitionPenalty, presence_penalty: flags.presencePenalty, frequency_penalty: flags.frequencyPenalty,
-    no_repeat_ngram_size: flags.noRepeatNgramSize, stop_strings: flags.stop, seed: flags.seed,
+    no_repeat_ngram_size: flags.noRepeatNgramSize, stop_strings: flags.stop, prompt_lookup_num_tokens: flags.promptLookup, seed: flags.seed,
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
@@ -116,14 +118,14 @@ export async function asked<Result>(work: () => Promise<Result>): Promise<Result
 /** Options that are flags here. Names of models, files and fields in a message stay what they are. */
 const FLAGS = new Set([
   'max_new_tokens', 'top_k', 'top_p', 'min_p', 'repetition_penalty', 'presence_penalty', 'frequency_penalty', 'no_repeat_ngram_size', 'stop_strings',
-  'num_return_sequences', 'num_beams', 'length_penalty', 'context_overflow',
+  'prompt_lookup_num_tokens', 'num_return_sequences', 'num_beams', 'length_penalty', 'context_overflow',
 ]);
 
 /** `num_return_sequences is 3` → `--num-return-sequences is 3`. */
 export const inFlags = (message: string): string =>
   message.replaceAll(/^(?:temperature|seed|logprobs)\b|(?<![\w./"-])[a-z]+(?:_[a-z]+)+(?![\w./"-])/g, (name) => {
     if (name.includes('_') && !FLAGS.has(name)) return name;
-    return name === 'stop_strings' ? '--stop' : `--${name.replaceAll('_', '-')}`;
+    return name === 'stop_strings' ? '--stop' : name === 'prompt_lookup_num_tokens' ? '--prompt-lookup' : `--${name.replaceAll('_', '-')}`;
   });
 
 /** On a terminal, says what is going on while `work` takes its time; the line is gone afterwards. */

@@ -32,6 +32,8 @@ export interface TextGenerationOptions {
   context_overflow?: 'error' | 'stop' | 'slide';
   keep_tokens?: number;
   conversation_overflow?: 'error' | 'drop-oldest';
+  prompt_lookup_num_tokens?: number;
+  max_matching_ngram_size?: number;
   skip_special_tokens?: boolean;
   signal?: AbortSignal;
 }

@@ -13,6 +13,7 @@ import { breathe } from '../breathe.ts';
 import { count, QueueFullError } from '../errors.ts';
 import type { LanguageModel } from '../runner.ts';
 import { FairQueue } from './fair-queue.ts';
+import { lookUp } from './lookup.ts';
 import { KeyValuePool } from './pool.ts';
 import { commonPrefix, PrefixCache, type Remembered } from './prefix-cache.ts';
 import type { BatchRequest, Sequence } from './request.ts';
@@ -25,6 +26,8 @@ const HEADROOM = 64;
 interface Part {
   readonly sequence: Sequence;
   readonly length: number;
+  /** Tokens behind them that are only guessed: see lookup.ts. */
+  readonly draft?: readonly number[];
 }
 
 export class Batcher {
@@ -44,7 +47,7 @@ export class Batcher {
   #stepping = false;
   #swept = Promise.withResolvers<void>();
   #disposed = false;
-  readonly #counters = { steps: 0, tokensGenerated: 0, promptTokens: 0, cachedTokens: 0, finished: 0, aborted: 0, preemptions: 0 };
+  readonly #counters = { steps: 0, tokensGenerated: 0, promptTokens: 0, cachedTokens: 0, finished: 0, aborted: 0, preemptions: 0, draftTokens: 0, acceptedTokens: 0 };
   /** Seconds between one request's end and the next one's, a running mean. */
   #interval = 1;
   #lastEnd: number | undefined;
@@ -316,7 +319,9 @@ export class Batcher {
     for (const sequence of this.#running) this.#takeFromDonor(sequence);
     // Those who came first grow first, so that one who has to give way has not been planned for.
     const decoding = this.#running.filter(({ pending }) => pending === 1);
-    const parts = decoding.filter((sequence) => sequence.extent !== null && this.#makeRoom(sequence)).map((sequence) => ({ sequence, length: 1 }));
+    const parts: Part[] = decoding.filter((sequence) => sequence.extent !== null && this.#makeRoom(sequence)).map((sequence) => ({ sequence, length: 1 }));
+    // Only alone: among others the pass has rows enough to be worth its reading of the weights.
+    if (this.#running.length === 1 && parts[0] !== undefined) parts[0] = { ...parts[0], draft: this.#draft(parts[0].sequence) };
     // Short rests first, so that what they leave over goes to the long ones: each gets as much as is fair.
     const prefilling = this.#running.filter(({ pending, donor }) => pending > 1 && donor === null).sort((a, b) => a.pending - b.pending);
     let left = this.#settings.prefillChunk;
@@ -343,11 +348,22 @@ export class Batcher {
     if (to >= common) sequence.donor = null;
   }
 
-  /** Room for one more row. False: the sequence itself had to give way. */
-  #makeRoom(sequence: Sequence): boolean {
+  /** A guess at what comes after the next token, with room for it. Nobody gives way to a guess. */
+  #draft(sequence: Sequence): readonly number[] {
+    const { request: { lookup }, answer: { tokens }, most, extent } = sequence;
+    if (lookup === null || extent === null) return [];
+    const draft = lookUp(tokens, { ...lookup, count: Math.min(lookup.count, most - tokens.length - 1) });
+    const pages = this.#pool.pagesFor(tokens.length + draft.length) - extent.pages;
+    if (pages > this.#pool.free + this.#prefixes.pages || !this.#makeRoom(sequence, 1 + draft.length)) return [];
+    this.#counters.draftTokens += draft.length;
+    return draft;
+  }
+
+  /** Room for more rows. False: the sequence itself had to give way. */
+  #makeRoom(sequence: Sequence, more = 1): boolean {
     const pool = this.#pool;
     const { extent } = sequence;
-    const rows = sequence.past + 1;
+    const rows = sequence.past + more;
     if (extent === null) return false;
     if (rows <= pool.capacity(extent)) return true;
     const least = pool.pagesFor(rows);
@@ -373,17 +389,22 @@ export class Batcher {
     const tokens: number[] = [];
     const positions: number[] = [];
     const spans: SequenceSpan[] = [];
-    const ends: { sequence: Sequence; row: number }[] = [];
-    for (const { sequence, length } of plan) {
+    const ends: { sequence: Sequence; row: number; draft: readonly number[] }[] = [];
+    for (const { sequence, length, draft = [] } of plan) {
       const { answer, past, extent, pending } = sequence;
       if (extent === null) continue;
-      spans.push({ start: tokens.length, length, row: pool.row(extent), past });
+      spans.push({ start: tokens.length, length: length + draft.length, row: pool.row(extent), past });
       for (let i = past; i < past + length; i++) {
         tokens.push(answer.tokens[i] as number);
         positions.push(i);
       }
-      if (length === pending) ends.push({ sequence, row: tokens.length - 1 });
+      if (length === pending) ends.push({ sequence, row: tokens.length - 1, draft });
+      for (const [i, token] of draft.entries()) {
+        tokens.push(token);
+        positions.push(past + length + i);
+      }
     }
+    const rows = ends.flatMap(({ row, draft }) => Array.from({ length: 1 + draft.length }, (_, i) => row + i));
     arena.reset();
     const vocabulary = model.config.vocabSize;
     const logits = model.forward({ arena, tape: null }, {
@@ -392,26 +413,39 @@ export class Batcher {
       sequences: spans,
       cache: pool.cache,
       // In the middle of long prompts nobody needs logits, but a pass computes some.
-      logitRows: Int32Array.from(ends.length > 0 ? ends.map(({ row }) => row) : [tokens.length - 1]),
+      logitRows: Int32Array.from(rows.length > 0 ? rows : [tokens.length - 1]),
     });
-    const size = Math.max(1, ends.length) * vocabulary;
+    const size = Math.max(1, rows.length) * vocabulary;
     if (this.#logits.length < size) this.#logits = new Float32Array(size);
     await model.backend.read(logits, this.#logits.subarray(0, size));
     this.#counters.steps++;
     for (const { sequence, length } of plan) sequence.past += length;
-    for (const [i, { sequence }] of ends.entries()) this.#choose(sequence, this.#logits.subarray(i * vocabulary, i * vocabulary + this.#vocabSize));
+    let row = 0;
+    for (const { sequence, draft } of ends) {
+      for (let i = 0; i <= draft.length; i++) {
+        const logits = this.#logits.subarray((row + i) * vocabulary, (row + i) * vocabulary + this.#vocabSize);
+        const chosen = this.#choose(sequence, logits);
+        if (chosen === undefined || i === draft.length || chosen !== draft[i]) break;
+        sequence.past++; // the row of the guess is the row of the token
+        this.#counters.acceptedTokens++;
+      }
+      row += 1 + draft.length;
+    }
   }
 
-  #choose(sequence: Sequence, row: Float32Array): void {
+  /** The token that was chosen; undefined where nothing comes after it. */
+  #choose(sequence: Sequence, row: Float32Array): number | undefined {
     const { request } = sequence;
-    if (request.closed) return;
+    if (request.closed) return undefined;
     try {
       const ended = request.advance(sequence, row);
       this.#counters.tokensGenerated++;
       if (ended) this.#leave(sequence);
       if (request.closed) this.#countEnd();
+      return ended ? undefined : sequence.answer.tokens.at(-1);
     } catch (error) {
       request.close(asError(error)); // its sequences leave before the next step
+      return undefined;
     }
   }
 

@@ -4,6 +4,7 @@ import type { Job } from '../decode.ts';
 import type { GenerateEvent, Timings, Usage } from '../events.ts';
 import { Inbox } from '../inbox.ts';
 import type { Queued } from './fair-queue.ts';
+import type { LookupSettings } from './lookup.ts';
 import type { Extent } from './pages.ts';
 
 /** One answer and its keys and values. */
@@ -49,6 +50,8 @@ export class BatchRequest implements Queued {
   readonly answers: number;
   /** Beginnings are shared with other requests. */
   readonly shares: boolean;
+  /** How its text is guessed ahead while it is alone. */
+  readonly lookup: LookupSettings | null;
   readonly #job: Job;
   readonly #choosers: readonly Chooser[];
   #next: Sequence | undefined;
@@ -68,6 +71,8 @@ export class BatchRequest implements Queued {
     this.priority = job.settings.priority;
     this.answers = job.settings.numReturnSequences;
     this.shares = job.settings.prefixCache;
+    const { promptLookupNumTokens: count, maxMatchingNgramSize: ngram } = job.settings;
+    this.lookup = count === null ? null : { count, ngram };
   }
 
   get #total(): number {
