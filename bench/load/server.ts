@@ -19,7 +19,7 @@ export interface RunningServer extends AsyncDisposable {
 
 /** On any free port. Throws what it said, if it ends before it serves. */
 export async function startServer(args: readonly string[]): Promise<RunningServer> {
-  const child = spawn(process.execPath, [CLI, 'serve', '--port', '0', '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [CLI, 'serve', '--port', '0', '--json', '--data', 'none', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const said: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (text: string) => said.push(text));
   const exited = once(child, 'exit');

@@ -37,7 +37,8 @@ th, td { padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line); ver
 td:first-child { white-space: nowrap; }
 .must { color: var(--delete); font-size: .75rem; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 3px; }
-@media (max-width: 56rem) { .page { grid-template-columns: minmax(0, 1fr); gap: 1rem; padding-top: 1.5rem; } nav { position: static; max-height: none; } td:first-child { white-space: normal; } }
+@media (max-width: 56rem) { .page { grid-template-columns: minmax(0, 1fr); gap: 1rem; padding-top: 1.5rem; } nav { position: static; max-height: none; } }
+@media (max-width: 36rem) { thead { position: absolute; clip-path: inset(50%); } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); } td { display: block; border: 0; padding: 0; } }
 `;
 
 /** Nothing runs and nothing is loaded; the one style sheet is known by its hash. */
@@ -102,7 +103,7 @@ function operationPart({ path, method, operation }: { path: string; method: stri
 <div class="route"><span class="method ${method}">${method.toUpperCase()}</span><code>${escape(path)}</code></div>
 ${operation.description === undefined ? '' : `<p>${prose(operation.description)}</p>`}
 ${operation.parameters === undefined ? '' : fieldTable(operation.parameters.map((parameter) => ({ ...parameter, type: parameter.in === 'path' ? 'in the path' : 'query', description: parameter.description ?? '' })))}
-${body?.example === undefined ? '' : `<pre tabindex="0"><code>${escape(`curl ${origin}${path.replace('{engine}', 'davinci')} -H 'content-type: application/json' \\\n  -d '${JSON.stringify(body.example)}'`)}</code></pre>`}
+${body?.example === undefined ? '' : `<pre tabindex="0"><code>${escape(`curl ${origin}${path.replace('{engine}', 'davinci')} -H 'content-type: application/json' \\\n  -d '${JSON.stringify(body.example, null, 2).replaceAll('\n', '\n  ')}'`)}</code></pre>`}
 ${body === undefined ? '' : schemaPart('What may be asked', body.schema)}
 ${told?.['application/json'] === undefined ? '' : schemaPart('What is answered', told['application/json'].schema)}
 ${failures.length === 0 ? '' : `<p class="soft">Errors: ${failures.join(', ')}</p>`}
