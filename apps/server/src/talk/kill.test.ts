@@ -28,6 +28,13 @@ interface Acknowledged {
 }
 
 const acknowledged: Acknowledged = { said: new Map(), answers: new Map() };
+/** Things that clients were told in this round, and who waits for how many: moments are counted in them, so that a slow machine is under load too. */
+let heard = 0;
+let due = { count: Infinity, come: (): void => {} };
+const hear = (): void => {
+  if (++heard === due.count) due.come();
+};
+const afterHearing = async (count: number): Promise<void> => new Promise((come) => void ([heard, due] = [0, { count, come }]));
 let state = Number(process.env.PARLEY_KILL_SEED ?? 20261122);
 const random = (n: number): number => (state = (state * 48271) % 2147483647) % n;
 
@@ -64,20 +71,23 @@ async function talk(client: Client): Promise<void> {
       if (id === undefined) {
         ({ id } = await client.call<ConversationSummary>('POST', '/api/conversations', {}));
         acknowledged.said.set(id, new Map());
+        hear();
       }
       const messages = acknowledged.said.get(id) ?? new Map<string, string>();
       const parents = [null, ...messages.keys()];
       const content = `Tell me about number ${random(1e6)}, ${'please '.repeat(random(20))}now.`;
       const message = await client.call<TalkMessage>('POST', `/api/conversations/${id}/messages`, { parentId: parents[random(parents.length)] ?? null, content });
       messages.set(message.id, content);
+      hear();
       let answer: { conversationId: string; text: string; ended: boolean } | undefined;
       for await (const { event } of client.events('POST', `/api/conversations/${id}/generate`, { parentId: message.id, parameters: { max_tokens: 4 + random(60), temperature: 1.4 } }) as AsyncIterable<Numbered>) {
         if (event.type === 'start' && event.messageId !== null) {
           answer = { conversationId: id, text: '', ended: false };
           acknowledged.answers.set(event.messageId, answer);
         } else if (answer !== undefined && event.type === 'token') answer.text += event.text;
-        else if (answer !== undefined && event.type === 'end') answer.ended = true;
-        else if (event.type === 'error') throw new Error(`an answer failed: ${event.error.message}`);
+        if (answer !== undefined && event.type === 'end') answer.ended = true;
+        hear();
+        if (event.type === 'error') throw new Error(`an answer failed: ${event.error.message}`);
       }
     }
   } catch (error) {
@@ -130,8 +140,9 @@ test(`${ROUNDS} times kill -9 while ${PEOPLE} people talk: the file is whole and
     const client = await start();
     await checkKept(client);
     if (round === ROUNDS) break;
+    const moment = afterHearing(5 + random(250));
     const people = Array.from({ length: PEOPLE }, async () => talk(client));
-    await new Promise((done) => void setTimeout(done, 50 + random(1500)));
+    await Promise.race([moment, Promise.all(people)]);
     child?.kill('SIGKILL');
     await Promise.all(people);
     checkFile();
