@@ -36,6 +36,7 @@ const texts = defineTexts({
   surprised: 'a surprise',
   chosen: 'What came here',
   part: 'part of a character',
+  end: 'the end',
   notAmong: 'Drawn from further down the list',
   none: 'Nothing was kept word by word for this answer.',
   loading: 'Fetching…',
@@ -65,6 +66,7 @@ const texts = defineTexts({
   surprised: '意外',
   chosen: '这里写的是',
   part: '字符的一部分',
+  end: '结束',
   notAmong: '从更靠后的候选里抽到',
   none: '这个回答没有保存逐词的记录。',
   loading: '正在获取…',
@@ -151,14 +153,14 @@ function Words({ tokens }: { readonly tokens: readonly TokenDetail[] }): ReactNo
     box.current?.querySelector<HTMLElement>(`[data-token="${next}"]`)?.focus();
   };
   const words = useMemo(() => tokens.map(([text, logprob], index) => (
-    <Word key={index} text={text} logprob={logprob} index={index} chosen={index === kept} onPick={setKept} onPoint={setPointed} />
+    <Word key={index} text={text} end={text === '' && index === tokens.length - 1} logprob={logprob} index={index} chosen={index === kept} onPick={setKept} onPoint={setPointed} />
   )), [tokens, kept]);
   return (
     <>
       <p className="note">{t('explain')}</p>
       <div className="legend" aria-hidden="true"><span>{t('surprised')}</span>{[0, 1, 2, 3, 4, 5].map((step) => <i key={step} className={`sure-${step}`} />)}<span>{t('sure')}</span></div>
       <div ref={box} className="words" role="group" aria-label={t('words')} onKeyDown={onKeyDown} onPointerLeave={() => setPointed(null)}>{words}</div>
-      <RunnersUp token={tokens[at]} />
+      <RunnersUp token={tokens[at]} end={at === tokens.length - 1} />
     </>
   );
 }
@@ -172,6 +174,8 @@ function mostSurprising(tokens: readonly TokenDetail[]): number {
 
 interface WordProps {
   readonly text: string;
+  /** The token that ends the answer, which has no text. */
+  readonly end: boolean;
   readonly logprob: number | null;
   readonly index: number;
   readonly chosen: boolean;
@@ -179,9 +183,9 @@ interface WordProps {
   readonly onPoint: (index: number) => void;
 }
 
-function Word({ text, logprob, index, chosen, onPick, onPoint }: WordProps): ReactNode {
+function Word({ text, end, logprob, index, chosen, onPick, onPoint }: WordProps): ReactNode {
   const t = useTexts(texts);
-  const name = text === '' ? t('part') : visible(text);
+  const name = end ? t('end') : text === '' ? t('part') : visible(text);
   const shown = text.replace(/\n/g, '');
   return (
     <>
@@ -189,28 +193,29 @@ function Word({ text, logprob, index, chosen, onPick, onPoint }: WordProps): Rea
         type="button" data-token={index} className={`word sure-${sureness(logprob)}`} tabIndex={chosen ? 0 : -1} aria-pressed={chosen}
         aria-label={logprob === null ? name : `${name} ${percent(probabilityOf(logprob))}`} onClick={() => onPick(index)} onPointerEnter={() => onPoint(index)} onFocus={() => onPick(index)}
       >
-        {text === '' ? '▫' : shown === '' ? '↵' : shown}
+        {end ? <span className="word-end">{t('end')}</span> : text === '' ? '▫' : shown === '' ? '↵' : shown}
       </button>
       {text.includes('\n') && <br />}
     </>
   );
 }
 
-function RunnersUp({ token }: { readonly token: TokenDetail | undefined }): ReactNode {
+function RunnersUp({ token, end }: { readonly token: TokenDetail | undefined; readonly end: boolean }): ReactNode {
   const t = useTexts(texts);
   const language = useLanguage();
   if (token === undefined) return null;
   const [text, logprob, top] = token;
+  const nameless = t(end && text === '' ? 'end' : 'part');
   const among = top.some(([other]) => other === text);
   const rows = among || logprob === null ? top : [...top, [text, logprob] as const];
   return (
-    <div className="runners" role="group" aria-label={`${t('chosen')} ${text === '' ? t('part') : text}`} lang={language === 'zh' ? 'zh-CN' : 'en'}>
+    <div className="runners" role="group" aria-label={`${t('chosen')} ${text === '' ? nameless : text}`} lang={language === 'zh' ? 'zh-CN' : 'en'}>
       <ol>
         {rows.map(([other, value], index) => {
           const probability = probabilityOf(value);
           return (
             <li key={`${index} ${other}`} className={other === text ? 'runner runner-chosen' : 'runner'} aria-current={other === text ? 'true' : undefined}>
-              <span className="runner-word">{other === '' ? t('part') : visible(other)}</span>
+              <span className="runner-word">{other === '' ? nameless : visible(other)}</span>
               <span className="runner-bar" aria-hidden="true"><i style={{ width: `${Math.max(0.5, probability * 100)}%` }} /></span>
               <span className="runner-percent">{percent(probability)}</span>
             </li>

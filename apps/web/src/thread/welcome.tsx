@@ -31,14 +31,14 @@ interface Example {
 const EXAMPLES: Readonly<Record<Language, readonly Example[]>> = {
   en: [
     { title: 'Say hello', prompt: 'Hello! Who are you?', icon: <PersonIcon /> },
-    { title: 'Translate', prompt: 'Translate into Chinese: Where is the train station?', icon: <GlobeIcon /> },
-    { title: 'Tell the mood of a review', prompt: 'Is this review positive or negative? "The film was slow, but I loved every minute of it."', icon: <SunIcon /> },
+    { title: 'Translate', prompt: 'Translate into Chinese: I would like a cup of tea.', icon: <GlobeIcon /> },
+    { title: 'Tell the mood of a review', prompt: 'Is this review positive or negative? The food was cold and the waiter was rude.', icon: <SunIcon /> },
     { title: 'Ask something', prompt: 'What is the capital of France?', icon: <SearchIcon /> },
   ],
   zh: [
     { title: '打个招呼', prompt: '你好！你是谁？', icon: <PersonIcon /> },
-    { title: '翻译一句话', prompt: '翻译成英文：我想喝一杯咖啡。', icon: <GlobeIcon /> },
-    { title: '判断评论的情感', prompt: '这条评论是好评还是差评？“酒店很干净，服务员也很热情。”', icon: <SunIcon /> },
+    { title: '翻译一句话', prompt: '把这句话翻译成英语：我明天要去北京。', icon: <GlobeIcon /> },
+    { title: '判断评论的情感', prompt: '判断情感：酒店很干净，服务员也很热情。', icon: <SunIcon /> },
     { title: '问个问题', prompt: '中国的首都是哪里？', icon: <SearchIcon /> },
   ],
 };
