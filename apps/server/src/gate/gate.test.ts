@@ -220,7 +220,7 @@ test('the end: not ready, nothing new, what runs goes on; then it is cut off wit
   const own = client.withOptions({ baseURL: `${ending.url}/v1` });
   expect(await (await fetch(`${ending.url}/ready`)).json()).toEqual({ status: 'ready', server: 'ready', store: 'reachable' });
   const said = await ask(own, { messages: [{ role: 'user', content: 'my secret is plum jam' }] });
-  const short = await own.chat.completions.create({ model: 'parley-nano', messages: hello, stream: true, max_tokens: 20, temperature: 0 });
+  const short = await own.chat.completions.create({ model: 'parley-nano', messages: hello, stream: true, max_tokens: 5, temperature: 0 });
   const endless = { model: 'parley-nano', messages: hello, max_tokens: 450, n: 128, temperature: 1 } as const;
   const long = await own.chat.completions.create({ ...endless, stream: true });
   const reading = (async () => {
