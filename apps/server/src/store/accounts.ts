@@ -14,7 +14,7 @@ const toAccount = (row: Selectable<Tables['accounts']>): Account => ({ id: row.i
 /** Names that look the same are the same. */
 const fold = (name: string): string => name.normalize('NFKC').trim().toLowerCase();
 
-export function accounts({ db, now }: Context, cost: Cost): Accounts {
+export function accounts({ db, engine, now }: Context, cost: Cost): Accounts {
   /** Of nobody's password: what an unknown name is compared with, so that it takes as long as a known one. */
   let nobody: Promise<string> | undefined;
 
@@ -70,7 +70,7 @@ export function accounts({ db, now }: Context, cost: Cost): Accounts {
       return await db.transaction().execute(async (turn) => {
         const { numDeletedRows } = await turn.deleteFrom('accounts').where('id', '=', id).executeTakeFirst();
         if (numDeletedRows === 0n) return false;
-        await erase(turn, id);
+        await erase(turn, engine, id);
         return true;
       });
     },

@@ -79,7 +79,6 @@ export const migrations: readonly Migration[] = [
         for (const [table, fts] of [['messages', 'message_search'], ['conversations', 'title_search']] as const) {
           await execute(db,
             `create virtual table ${fts} using fts5 (terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii')`,
-            `insert into ${fts} (${fts}, rank) values ('secure-delete', 1)`,
             `create trigger ${table}_unfound after delete on ${table} begin delete from ${fts} where rowid = old.key; end`,
           );
         }

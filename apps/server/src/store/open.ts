@@ -14,6 +14,7 @@ import { type Cost, DEFAULT_COST } from './passwords.ts';
 import { personas } from './personas.ts';
 import { describePostgres, postgresDialect } from './postgres.ts';
 import { responses } from './responses.ts';
+import { forget } from './search.ts';
 import { sqliteDialect } from './sqlite/dialect.ts';
 import { transferMethods } from './transfer.ts';
 import { type Store, StoreError } from './types.ts';
@@ -79,7 +80,7 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
     throw error instanceof StoreError ? error : new StoreError('unavailable', `${description} cannot be opened`, { cause: error });
   }
   // What it does not manage it does the next time.
-  timer = setInterval(() => void prune().catch(() => {}), PRUNE_MS).unref();
+  timer = setInterval(() => void prune().then(async () => await forget(db, engine)).catch(() => {}), PRUNE_MS).unref();
 
   const store: Store = {
     conversations: { ...conversationMethods(context), ...messageMethods(context), ...transferMethods(context) },
@@ -90,7 +91,7 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
     usage: usage(context),
     description,
     ping: async () => void await sql`select 1`.execute(db),
-    erase: async (owner) => await db.transaction().execute(async (turn) => await erase(turn, owner)),
+    erase: async (owner) => await db.transaction().execute(async (turn) => await erase(turn, engine, owner)),
     prune,
     close: async () => await (closing ??= close()),
     [Symbol.asyncDispose]: async () => await store.close(),

@@ -87,6 +87,15 @@ export async function index(db: Queries, engine: Engine, table: Indexed, entries
   }
 }
 
+/**
+ * Terms of what was deleted leave the file. SQLite only marks them until it merges the parts of the index that they are in (its option
+ * `secure-delete` does nothing in tables without content); Postgres' go with their rows, when it vacuums.
+ */
+export async function forget(db: Queries, engine: Engine): Promise<void> {
+  if (engine === 'postgres') return;
+  for (const fts of Object.values(FTS)) await sql`insert into ${sql.table(fts)} (${sql.ref(fts)}) values ('optimize')`.execute(db);
+}
+
 /** Keys of the rows that a query finds, as a subquery. Terms are letters and digits only, so that nothing in them needs escaping. */
 export function found(engine: Engine, table: Indexed, { terms, prefix }: Query): RawBuilder<number> {
   if (engine === 'sqlite') {

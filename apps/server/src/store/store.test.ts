@@ -1,4 +1,7 @@
 /** What every method of the store promises, over each database. The tree has a test of its own beside this (tree.test.ts). */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStore } from './open.ts';
 import { emptyStore, engines, type TestStore } from './testing/databases.ts';
@@ -377,6 +380,22 @@ describe.each(engines)('$name', (engine) => {
     }
     expect((await store.conversations.messages(owner, id)).length).toBe(3);
   });
+});
+
+test('words of what an owner has erased are nowhere in SQLite\'s file', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'parley-erase-'));
+  const file = join(folder, 'parley.sqlite');
+  await using store = await openStore(`sqlite:${file}`);
+  const { id } = await store.conversations.create('a', { title: 'zebrafish' });
+  await store.conversations.append('a', id, { parentId: null, role: 'user', content: 'axolotl' });
+  await store.conversations.append('b', (await store.conversations.create('b')).id, { parentId: null, role: 'user', content: 'platypus' });
+  await store.erase('a');
+  await store.close();
+  const bytes = (await readFile(file)).toString('latin1');
+  expect(bytes).toContain('platypus');
+  for (const word of ['ebrafish', 'xolotl']) expect(bytes).not.toContain(word);
+  expect(await readdir(folder)).toEqual(['parley.sqlite']);
+  await rm(folder, { recursive: true });
 });
 
 test('a store in memory needs no file', async () => {

