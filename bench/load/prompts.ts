@@ -1,5 +1,5 @@
 /** What the clients say: English words in an order of its own for each request, so that nothing is shared but what is meant to be. */
-import { Random } from '@parley/engine';
+import type { Random } from '@parley/engine';
 import type { Tokenizer } from '@parley/tokenizer';
 
 const WORDS = (

@@ -2,12 +2,15 @@
 import type { ChatCompletion, ChatCompletionChunk, Completion, EmbeddingResponse, ErrorBody, ModelList, ModelObject, Usage } from '@parley/protocol';
 import * as z from 'zod';
 
+/** Optional fields of the types do not take undefined; those of a schema do, and JSON has none. */
+type Loose<T> = T extends readonly (infer Item)[] ? readonly Loose<Item>[] : T extends object ? { readonly [Key in keyof T]: Loose<T[Key]> | (undefined extends T[Key] ? undefined : never) } : T;
+
 const whole = z.int().min(0);
 const finish = z.enum(['stop', 'length', 'tool_calls', 'content_filter']);
 
 export const usage = z.object({
   prompt_tokens: whole, completion_tokens: whole, total_tokens: whole, prompt_tokens_details: z.object({ cached_tokens: whole }).optional(),
-}) satisfies z.ZodType<Usage>;
+}) satisfies z.ZodType<Loose<Usage>>;
 
 /** An empty list. JSON schema has no tuple of nothing. */
 const nothing = z.array(z.never()).max(0) as z.ZodType as z.ZodType<readonly []>;
@@ -26,7 +29,7 @@ export const chatCompletion = z.object({
     logprobs: logprobs.nullable(), finish_reason: finish,
   })),
   usage,
-}) satisfies z.ZodType<ChatCompletion>;
+}) satisfies z.ZodType<Loose<ChatCompletion>>;
 
 export const chatCompletionChunk = z.object({
   id: z.string(), object: z.literal('chat.completion.chunk'), created: whole, model: z.string(),
@@ -41,11 +44,7 @@ export const chatCompletionChunk = z.object({
     logprobs: logprobs.nullable().optional(), finish_reason: finish.nullable(),
   })),
   usage: usage.nullable().optional(),
-});
-// Optional fields of the types do not take undefined; those of the schema do, and JSON has none.
-chatCompletionChunk satisfies z.ZodType<Loose<ChatCompletionChunk>>;
-
-type Loose<T> = T extends readonly (infer Item)[] ? readonly Loose<Item>[] : T extends object ? { readonly [Key in keyof T]: Loose<T[Key]> | (undefined extends T[Key] ? undefined : never) } : T;
+}) satisfies z.ZodType<Loose<ChatCompletionChunk>>;
 
 export const completion = z.object({
   id: z.string(), object: z.literal('text_completion'), created: whole, model: z.string(),

@@ -32,9 +32,10 @@ function schemaOf(schema: z.ZodType): Schema {
   return rest;
 }
 
-function requestSchema(schema: z.ZodType): Schema {
+function requestSchema(schema: z.ZodType, own: Operation['fields'] = {}): Schema {
+  const meanings = { ...FIELDS, ...own };
   const { properties, ...rest } = schemaOf(schema) as { properties?: Readonly<Record<string, Schema>> };
-  const described = Object.entries(properties ?? {}).map(([name, property]) => [name, { ...property, ...(FIELDS[name] !== undefined && { description: FIELDS[name] }) }]);
+  const described = Object.entries(properties ?? {}).map(([name, property]) => [name, { ...property, ...(meanings[name] !== undefined && { description: meanings[name] }) }]);
   return { ...rest, properties: Object.fromEntries(described) as Schema };
 }
 
@@ -86,7 +87,7 @@ function describe(route: string, operation: Operation): Described {
     security: need === 'public' ? [] : need === 'page' ? [{ session: [] }] : [{ key: [] }],
     ...(parameters.length > 0 && { parameters }),
     ...(takesBody && {
-      requestBody: { required: true, content: { 'application/json': { schema: request === undefined ? { type: 'object' } : requestSchema(request), ...(example && { example }) } } },
+      requestBody: { required: true, content: { 'application/json': { schema: request === undefined ? { type: 'object' } : requestSchema(request, operation.fields), ...(example && { example }) } } },
     }),
     responses: {
       [operation.status ?? 200]: { description: 'What was asked for.', ...content(operation) },

@@ -1,7 +1,7 @@
 /** What each route does, for people and for programs that make clients. By the names of gate/routes.ts; a test holds the two together. */
 import {
-  chatCompletionRequest, completionRequest, conversationPatch, embeddingRequest, generateRequest, newConversation, newPersona, newUserMessage, personaPatch, signInRequest,
-  stopRequest, temporaryRequest,
+  chatCompletionRequest, completionRequest, conversationPatch, embeddingRequest, generateRequest, newConversation, newPersona, newUserMessage, personaPatch, responseRequest,
+  signInRequest, stopRequest, temporaryRequest,
 } from '@parley/protocol';
 import type * as z from 'zod';
 import * as answers from './answers.ts';
@@ -11,6 +11,8 @@ export interface Operation {
   readonly summary: string;
   readonly details?: string;
   readonly request?: z.ZodType;
+  /** Meanings of fields that are others here than in FIELDS. */
+  readonly fields?: Readonly<Record<string, string>>;
   /** A body that works as it stands. */
   readonly example?: Readonly<Record<string, unknown>>;
   /** Names of what may stand behind the question mark, with what they are. */
@@ -54,7 +56,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: TEXT, summary: 'Texts as vectors', request: embeddingRequest, answer: answers.embeddings, details: 'The mean of the last layer, of length 1.',
     example: { model: 'default', input: ['Good morning!', 'The cat sat.'] },
   },
-  'POST /v1/responses': { tag: TEXT, summary: 'Answer, in the form of the Responses API', chunk: 'events', example: { model: 'default', input: 'Hello! How are you?' } },
+  'POST /v1/responses': {
+    tag: TEXT, summary: 'Answer, in the form of the Responses API', request: responseRequest, chunk: 'events',
+    fields: {
+      input: 'A text, or messages, calls of functions and their results.', instructions: 'What the model is told first.', previous_response_id: 'The answer that this goes on from.',
+      store: 'Keep the answer, so that it can be gone on from.', text: '`format`: `json_object` or `json_schema`, held to while the answer is written.',
+      max_output_tokens: 'Tokens of the answer, at most.', truncation: '`auto`: leave out the oldest turns where the conversation is too long.',
+      include: 'Log-probabilities, if wanted.', metadata: 'Notes of yours, kept and told again.',
+    },
+    example: { model: 'default', input: 'Hello! How are you?' },
+  },
   'GET /v1/responses/:id': { tag: TEXT, summary: 'An answer that was kept' },
   'DELETE /v1/responses/:id': { tag: TEXT, summary: 'Forget an answer' },
   'POST /v1/responses/:id/cancel': { tag: TEXT, summary: 'Stop an answer that is being written' },

@@ -2,7 +2,9 @@
  * What goes wrong at another endpoint, as our callers are told: in our envelope, with the provider named. What is the caller's fault
  * stays theirs (400, 404, 429 …); what is between the two servers, a refused key above all, is a 502 and says nothing of the key.
  */
-import { ApiError, type ApiErrorOptions } from '@parley/protocol';
+import { ApiError } from '@parley/protocol';
+
+type ApiErrorOptions = ConstructorParameters<typeof ApiError>[1];
 
 /** Where, and what must not be told. */
 export interface Place {

@@ -199,7 +199,7 @@ class Answer implements AsyncDisposable {
   async *pieces(): AsyncGenerator<string, void> {
     const { body } = this.#response;
     if (body === null) return;
-    const reader = body.getReader();
+    const reader = (body as ReadableStream<Uint8Array>).getReader();
     const decoder = new TextDecoder();
     try {
       for (;;) {

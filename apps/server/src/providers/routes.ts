@@ -3,7 +3,7 @@
  * model is one of ours. Fields are not checked here: what the other endpoint understands, it may be asked.
  */
 import { ApiError } from '@parley/protocol';
-import type { Context, Hono, Next } from 'hono';
+import type { Context, Hono } from 'hono';
 import type { Environment } from '../app.ts';
 import { toApiError } from '../generation.ts';
 import type { Models, RemoteModel } from '../models.ts';
