@@ -54,4 +54,5 @@ test.each(engines.map((engine) => ({ engine })))(`$engine.name: a writer killed 
     expect(file.prepare('pragma integrity_check').all()).toEqual([{ integrity_check: 'ok' }]);
     expect(file.prepare('pragma foreign_key_check').all()).toEqual([]);
   }
-});
+  // Mostly processes that start: two seconds each alone, and on a machine with much else to do many times that.
+}, 300_000);
