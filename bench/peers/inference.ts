@@ -5,7 +5,7 @@
  * llama.cpp and Parley load the same file, written by Parley: matrices in Q4_0, the table of embeddings, which makes the logits too, in
  * Q8_0; `parley_q4_...` is the same shape with the table in 4 bits as well. ONNX Runtime runs the same shape with the same bits
  * (onnx-llama.ts). Decoding is greedy from 16 tokens of context on, 64 tokens; of the prompt of 256 tokens all compute the last row's logits only.
- * Ratios are of neighbouring runs. PEER names a folder that holds the peers already.
+ * Ratios are of runs of one round. PEER names a folder that holds the peers already.
  */
 import { writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -171,11 +171,13 @@ const engines = [
 for (const work of ['prefill', 'decode'] as const) {
   const rates = new Map(engines.map(({ name }) => [name, [] as number[]]));
   for (let pair = -1; pair < PAIRS; pair++) { // the first warms up
-    for (const engine of engines) {
+    // Whoever comes after another has its memory to fetch again, so everyone comes after everyone.
+    const first = (pair + 1) % engines.length;
+    for (const engine of [...engines.slice(first), ...engines.slice(0, first)]) {
       const rate = (work === 'prefill' ? PROMPT : TOKENS) / ((await engine[work]()) / 1000);
       if (pair >= 0) rates.get(engine.name)?.push(rate);
       // Threads of the one before go to sleep.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, 200));
     }
     process.stderr.write(`${work} ${pair + 1}: ${[...rates].map(([name, values]) => `${name} ${values.at(-1)?.toFixed(1)}`).join(', ')} tok/s\n`);
   }
