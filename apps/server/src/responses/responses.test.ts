@@ -1,7 +1,7 @@
 /** The Responses API, driven by the official client; every answer and every event is held to OpenAI's own specification. */
 import { Ajv } from 'ajv';
 import OpenAI from 'openai';
-import type { Response, ResponseCreateParamsNonStreaming, ResponseFunctionToolCall, ResponseInput, ResponseStreamEvent } from 'openai/resources/responses/responses';
+import type { Response, ResponseFunctionToolCall, ResponseInput, ResponseStreamEvent } from 'openai/resources/responses/responses';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApp } from '../app.ts';
 import { Models } from '../models.ts';
@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(async () => kept.disposeAsync());
 
-const ask = { model: 'tiny', input: 'Hello! How are you?', max_output_tokens: 16, temperature: 1, seed: 1 } as ResponseCreateParamsNonStreaming;
+const ask = { model: 'tiny', input: 'Hello! How are you?', max_output_tokens: 16, temperature: 1, seed: 1 };
 const parameters = { type: 'object', properties: { city: { enum: ['Köln', '北京'] }, days: { type: 'integer', minimum: 1, maximum: 14 } }, required: ['city', 'days'], additionalProperties: false };
 const weather = { type: 'function', name: 'get_weather', description: 'Weather of a city.', parameters, strict: true } as const;
 const validate = new Ajv().compile(parameters);
@@ -63,7 +63,7 @@ test('a text in, a text out, with what was asked and what it cost', async () => 
   expect(response.usage?.total_tokens).toBe((response.usage?.input_tokens ?? 0) + (response.usage?.output_tokens ?? 0));
   const cut = await client.responses.create({ ...ask, max_output_tokens: 1 });
   expect(cut).toMatchObject({ status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' }, output: [{ type: 'message', status: 'incomplete' }] });
-  const asItems = await client.responses.create({ ...ask, input: [{ role: 'user', content: [{ type: 'input_text', text: ask.input as string }] }] });
+  const asItems = await client.responses.create({ ...ask, input: [{ role: 'user', content: [{ type: 'input_text', text: ask.input }] }] });
   expect(asItems.output_text).toBe((await client.responses.create(ask)).output_text);
 });
 
@@ -107,7 +107,7 @@ test('functions: required, streamed with their arguments, answered, and gone on 
   expect(events.filter((event) => event.type === 'response.function_call_arguments.delta').map(({ delta }) => delta).join('')).toBe(call?.arguments);
   const results = calls.map(({ call_id }) => ({ type: 'function_call_output' as const, call_id, output: 'sunny' }));
   const second = await client.responses.create({ ...ask, previous_response_id: first.id, input: results });
-  const byHand = await client.responses.create({ ...ask, input: [{ role: 'user', content: ask.input as string }, ...first.output, ...results] as ResponseInput });
+  const byHand = await client.responses.create({ ...ask, input: [{ role: 'user', content: ask.input }, ...first.output, ...results] as ResponseInput });
   expect(second.output_text).toBe(byHand.output_text);
   expect(second.usage?.input_tokens).toBe(byHand.usage?.input_tokens);
   const auto = await client.responses.create({ ...ask, tools: [weather], max_output_tokens: 600 });
