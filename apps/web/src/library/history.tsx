@@ -69,7 +69,9 @@ export function History({ onLeaveUp }: HistoryProps): ReactNode {
       element.removeEventListener('scroll', read);
     };
   }, []);
-  useEffect(() => scroller.current?.scrollTo(0, 0), [shown, archived]);
+  useEffect(() => {
+    scroller.current?.scrollTo(0, 0);
+  }, [shown, archived]);
   const { start, end } = spanOf(offsets, view);
   useEffect(() => {
     if (!complete && error === null && loading === null && items.length > 0 && end > rows.length - AHEAD) void conversations.more();

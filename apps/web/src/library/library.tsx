@@ -4,7 +4,7 @@ import { type ReactNode, useEffect, useRef } from 'react';
 import { Button, IconButton } from '../components/button.tsx';
 import { ArchiveIcon, ChevronLeftIcon, CloseIcon, NewChatIcon, SearchIcon, SettingsIcon, SidebarIcon } from '../components/icons.tsx';
 import { useTexts } from '../i18n.ts';
-import { newConversation, openSettings, setPreferences, useStore, usePage } from '../state.ts';
+import { closeDrawer, newConversation, openSettings, setPreferences, useStore, usePage } from '../state.ts';
 import { CommandCenter } from './command-center.tsx';
 import { useCounted } from './counted.ts';
 import { Drawer } from './drawer.tsx';
@@ -77,7 +77,7 @@ function Content(): ReactNode {
       <NoticeLine />
       <footer className="library-footer">
         {!archived && <button type="button" className="library-entry" onClick={() => conversations.showArchived(true)}><ArchiveIcon />{t('archive')}</button>}
-        <button type="button" className="library-entry" onClick={openSettings}><SettingsIcon />{t('settings')}</button>
+        <button type="button" className="library-entry" onClick={() => { closeDrawer(); openSettings(); }}><SettingsIcon />{t('settings')}</button>
       </footer>
     </>
   );

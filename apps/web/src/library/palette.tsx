@@ -78,7 +78,9 @@ function Finder({ commands, onClose }: { readonly commands: readonly Command[]; 
   }, [commands, deferred, found, items, t]);
 
   const at = Math.min(chosen, Math.max(0, entries.length - 1));
-  useEffect(() => list.current?.querySelector('[aria-selected=true]')?.scrollIntoView({ block: 'nearest' }), [at, entries]);
+  useEffect(() => {
+    list.current?.querySelector('[aria-selected=true]')?.scrollIntoView({ block: 'nearest' });
+  }, [at, entries]);
   const go = (entry: Entry | undefined): void => {
     if (entry === undefined) return;
     onClose();

@@ -27,6 +27,7 @@ function PersonaList(): ReactNode {
   const t = useTexts(settingsTexts);
   const { list, error } = usePersonas();
   const inUse = usePage((state) => state.chat.personaId);
+  const open = usePage(({ conversationId, temporary }) => conversationId !== null || temporary);
   const [asking, setAsking] = useState<string | null>(null);
   const [fault, setFault] = useState<string | null>(null);
   const attempt = (work: Promise<unknown>): void => {
@@ -35,7 +36,7 @@ function PersonaList(): ReactNode {
   };
   return (
     <>
-      <p className="field-hint">{t('personasHint')}</p>
+      <p className="field-hint">{t('personasHint')} {t(open ? 'personasForChat' : 'personasForNew')}</p>
       {list !== null && list.length > 0 && (
         <ul className="personas">
           {list.map((persona) => {
@@ -76,7 +77,7 @@ function PersonaList(): ReactNode {
         </ul>
       )}
       {list?.length === 0 && <p className="personas-none">{t('personasNone')}</p>}
-      {error !== null && <p className="field-error" role="alert">{error.message} <Button kind="quiet" onClick={() => void loadPersonas()}>↻</Button></p>}
+      {error !== null && <p className="field-error" role="alert">{error.message} <Button kind="quiet" onClick={() => void loadPersonas()}>{t('again')}</Button></p>}
       {fault !== null && <p className="field-error" role="alert">{fault}</p>}
       <div><Button onClick={() => edit({ id: null, before: '', name: '', system: '', parameters: {} })}><PlusIcon />{t('personaNew')}</Button></div>
     </>
