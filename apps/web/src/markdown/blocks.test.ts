@@ -94,7 +94,7 @@ test.each([
 });
 
 test('dollars are money unless they cling to a formula', () => {
-  const types = (text: string): string[] => (blocksOf(text)[0]?.token as { tokens: { type: string }[] }).tokens.map(({ type }) => type);
+  const types = (text: string): string[] => (blocksOf(text)[0]?.token as { tokens: { type: string }[] } | undefined)?.tokens.map(({ type }) => type) ?? [];
   expect(types('It costs $5 and $6.')).toEqual(['text']);
   expect(types('So $x+1$ it is')).toContain('inlineMath');
   expect(types('$ x $')).toEqual(['text']);

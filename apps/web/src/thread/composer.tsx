@@ -94,8 +94,8 @@ export function Composer(): ReactNode {
           }}
         />
         {busy
-          ? <IconButton kind="primary" label={t('stop')} icon={<StopIcon />} data-action="stop" onClick={() => void thread.stop()} />
-          : <IconButton kind="primary" type="submit" label={t('send')} icon={<ArrowUpIcon />} disabled={text.trim() === '' || unopened} />}
+          ? <IconButton key="stop" kind="primary" label={t('stop')} icon={<StopIcon />} data-action="stop" onClick={() => void thread.stop()} />
+          : <IconButton key="send" kind="primary" type="submit" label={t('send')} icon={<ArrowUpIcon />} disabled={text.trim() === '' || unopened} />}
       </div>
       <p className="composer-hint"><span className="composer-keys">{t('hint')} · </span>{t('honest')}</p>
     </form>

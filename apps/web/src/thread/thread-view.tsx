@@ -20,11 +20,13 @@ export function ThreadView(): ReactNode {
   const leaf = useThreadState((state) => state.leaf);
   const loading = useThreadState((state) => state.loading);
   const loadError = useThreadState((state) => state.loadError);
+  const title = useThreadState((state) => state.title);
   const online = usePage((state) => state.online);
   const branch = useMemo(() => branchTo(tree, leaf).filter(({ role }) => role === 'user' || role === 'assistant'), [tree, leaf]);
   const empty = branch.length === 0;
   return (
     <main className={empty && !loading && loadError === null ? 'thread thread-empty' : 'thread'} aria-label={t('conversation')}>
+      {(!empty || loading || loadError !== null) && <h1 className="visually-hidden">{title === '' ? t('conversation') : title}</h1>}
       {empty
         ? (
           <div className="thread-scroll">
@@ -93,9 +95,17 @@ function Messages({ branch }: { readonly branch: readonly TalkMessage[] }): Reac
   );
 }
 
+const estimates = new WeakMap<TalkMessage, number>();
+
 /** Pixels, about. */
 function estimateHeight(message: TalkMessage | undefined): number {
   if (message === undefined) return 100;
+  const known = estimates.get(message) ?? heightOf(message);
+  estimates.set(message, known);
+  return known;
+}
+
+function heightOf(message: TalkMessage): number {
   const lines = message.content.split('\n').reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / 80)), 0);
   return (message.role === 'user' ? 90 : 80) + lines * 28;
 }

@@ -58,7 +58,7 @@ test('an edited question is a branch of its own; the other stays with what follo
 
 test('a question that could not be kept stays, says so, and is sent once when tried again', async () => {
   const api = createFakeApi({ reply: () => 'here' });
-  const append = vi.fn(api.appendMessage).mockRejectedValueOnce(new RequestError('unreachable', { status: 0 }));
+  const append = vi.fn<Api['appendMessage']>((...args) => api.appendMessage(...args)).mockRejectedValueOnce(new RequestError('unreachable', { status: 0 }));
   const thread = open({ ...api, appendMessage: append });
   await thread.send('hello');
   expect(shown(thread)).toEqual(['user: hello']);
@@ -126,7 +126,7 @@ test('stop keeps what was written, in a temporary chat too', async () => {
 test('a temporary chat asks with all that was said and makes no conversation', async () => {
   page.set({ temporary: true });
   const api = createFakeApi({ reply: (text) => `re ${text}` });
-  const temporary = vi.fn(api.temporary);
+  const temporary = vi.fn<Api['temporary']>((...args) => api.temporary(...args));
   const thread = open({ ...api, temporary });
   await thread.send('one');
   await thread.send('two');
