@@ -72,8 +72,9 @@ test('functions by zod: arguments come parsed', async () => {
     parallel_tool_calls: false, seed: 1,
   });
   const [call] = completion.choices[0]?.message.tool_calls ?? [];
-  expect(call?.function.name).toBe('query');
-  expect(Query.parse(call?.function.parsed_arguments)).toEqual(call?.function.parsed_arguments);
+  if (call === undefined || !('function' in call)) throw new Error('no function is called');
+  expect(call.function.name).toBe('query');
+  expect(Query.parse(call.function.parsed_arguments)).toEqual(call.function.parsed_arguments);
 });
 
 test('runTools: functions are called with what the model wants, and their results go back to it', async () => {

@@ -3,7 +3,7 @@
  * results as messages of their own); for the others they are written into the messages in the form that most models have learnt
  * (Nous Research's Hermes 2 Pro, 2024): descriptions in the system message, `<tool_call>` around calls, `<tool_response>` around results.
  */
-import { CHATML_TEMPLATE, type ChatMessage, type ToolDefinition } from './chat.ts';
+import type { ChatMessage, ToolDefinition } from './chat.ts';
 
 /** How a model writes calls: `open`, then `begin` of a function, its arguments in JSON and `end`, with `separator` between calls, then `close`. */
 export interface CallForm {
@@ -41,8 +41,8 @@ const MISTRAL_ARGS: CallForm = {
 };
 
 /** The form of a chat template, and whether the template itself writes functions out. */
-export function callFormOf(template: string = CHATML_TEMPLATE): { readonly form: CallForm; readonly inTemplate: boolean } {
-  const known = /\btools\b/.test(template) ? formIn(template) : undefined;
+export function callFormOf(template?: string): { readonly form: CallForm; readonly inTemplate: boolean } {
+  const known = template !== undefined && /\btools\b/.test(template) ? formIn(template) : undefined;
   return { form: known ?? HERMES, inTemplate: known !== undefined };
 }
 

@@ -91,7 +91,7 @@ test('a stream is the whole sequence of events, numbered, and ends with the resp
 });
 
 test('functions: required, streamed with their arguments, answered, and gone on from', async () => {
-  const request = { ...ask, tools: [weather], tool_choice: 'required', max_output_tokens: 600 } as const;
+  const request = { ...ask, tools: [weather], tool_choice: 'required' as const, max_output_tokens: 600 };
   const first = await client.responses.create(request);
   const { output_text: _, ...wire } = first;
   conforms('Response', wire);
@@ -142,12 +142,12 @@ test('what was kept is found, listed, gone on from and deleted; what was not is 
   await expect(client.responses.retrieve(second.id)).rejects.toMatchObject({ status: 404, code: 'response_not_found' });
   await expect(client.responses.create({ ...ask, previous_response_id: third.id })).rejects.toMatchObject({ status: 400, param: 'previous_response_id', code: 'previous_response_not_found' });
   const loose = await client.responses.create({ ...ask, store: false });
-  expect(loose.store).toBe(false);
+  expect(loose).toMatchObject({ store: false });
   await expect(client.responses.retrieve(loose.id)).rejects.toMatchObject({ status: 404 });
 });
 
 test('a server that keeps nothing answers all the same, and says what it cannot do', async () => {
-  expect((await forgetful.responses.create(ask)).store).toBe(false);
+  expect(await forgetful.responses.create(ask)).toMatchObject({ store: false });
   await expect(forgetful.responses.create({ ...ask, store: true })).rejects.toMatchObject({ status: 400, param: 'store' });
   await expect(forgetful.responses.create({ ...ask, previous_response_id: 'resp_1' })).rejects.toMatchObject({ status: 400, param: 'previous_response_id', message: expect.stringContaining('keeps nothing') as string });
   await expect(forgetful.responses.retrieve('resp_1')).rejects.toMatchObject({ status: 404 });

@@ -158,7 +158,7 @@ describe('the forms of other templates', () => {
       conforms('CreateChatCompletionResponse', answer);
       const calls = callsOf(answer);
       expect(calls.length).toBeGreaterThan(0);
-      if (form === 'llama') expect(calls).toHaveLength(1);
+      expect(form !== 'llama' || calls.length === 1).toBe(true);
       const streamed = await client.chat.completions.stream({ ...own, tool_choice: 'required', seed, temperature: 1.5 }).finalChatCompletion();
       expect(callsOf(streamed).map((call) => call.function.arguments)).toEqual(calls.map((call) => call.function.arguments));
     }

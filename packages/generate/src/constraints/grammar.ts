@@ -13,7 +13,7 @@ export type Expression =
   | { readonly kind: 'rule'; readonly name: string }
   | { readonly kind: 'symbol'; readonly token: number }
   | { readonly kind: 'tagged'; readonly part: Expression }
-  | { readonly kind: 'text'; readonly mark: Mark; readonly at: 'anywhere' | 'start'; readonly then: 'mark' | 'end' };
+  | { readonly kind: 'text'; readonly mark: Mark; readonly at: 'anywhere' | 'start'; readonly upTo: 'mark' | 'end' };
 
 /** A text that opens something, and the special token that is written the same, where there is one. */
 export interface Mark {
@@ -36,9 +36,9 @@ export const symbol = (token: number): Expression => ({ kind: 'symbol', token })
 /** The same texts; positions within say so (`Position.tagged`). */
 export const tagged = (part: Expression): Expression => ({ kind: 'tagged', part });
 /** Any text, special tokens too, up to and with the first `mark`. */
-export const textUntil = (mark: Mark): Expression => ({ kind: 'text', mark, at: 'anywhere', then: 'mark' });
+export const textUntil = (mark: Mark): Expression => ({ kind: 'text', mark, at: 'anywhere', upTo: 'mark' });
 /** Any text that has no `mark` in it, or (`start`) that does not begin with it. */
-export const textWithout = (mark: Mark, at: 'anywhere' | 'start'): Expression => ({ kind: 'text', mark, at, then: 'end' });
+export const textWithout = (mark: Mark, at: 'anywhere' | 'start'): Expression => ({ kind: 'text', mark, at, upTo: 'end' });
 
 /** Where special tokens begin among the symbols that a grammar reads. */
 export const SYMBOLS = 256;
@@ -181,7 +181,7 @@ export class Grammar {
    * Text and a mark: the automaton of Knuth, Morris and Pratt (1977) with a state for each beginning of the mark that the text ends
    * in. Every byte leads somewhere, so that of all texts only those with the mark are apart.
    */
-  #compileText({ mark, at, then }: Extract<Expression, { kind: 'text' }>, from: number): number {
+  #compileText({ mark, at, upTo }: Extract<Expression, { kind: 'text' }>, from: number): number {
     const wanted = [...new TextEncoder().encode(mark.text)];
     const to = this.#add();
     const states = wanted.map(() => this.#add());
@@ -204,7 +204,7 @@ export class Grammar {
     const moves = (index: number, next: (byte: number) => number): void => {
       const target = (byte: number): number | undefined => {
         const reached = next(byte);
-        return reached === wanted.length ? (then === 'mark' ? to : undefined) : reached < 0 ? free : states[reached];
+        return reached === wanted.length ? (upTo === 'mark' ? to : undefined) : reached < 0 ? free : states[reached];
       };
       const { moves: list, jumps } = this.#state(index);
       for (let low = 0, byte = 1; byte <= 256; byte++) {
@@ -217,8 +217,8 @@ export class Grammar {
       const own = mark.token === undefined || (at === 'start' && index === free) ? undefined : SYMBOLS + mark.token;
       if (own === undefined) list.push({ low: SYMBOLS, high: Infinity, to: free });
       else list.push({ low: SYMBOLS, high: own - 1, to: free }, { low: own + 1, high: Infinity, to: free });
-      if (own !== undefined && then === 'mark') list.push({ low: own, high: own, to });
-      if (then === 'end') jumps.push(to);
+      if (own !== undefined && upTo === 'mark') list.push({ low: own, high: own, to });
+      if (upTo === 'end') jumps.push(to);
     };
     for (const [state, index] of states.entries()) moves(index, (byte) => after(state, byte));
     if (at === 'start') moves(free, () => -1);
