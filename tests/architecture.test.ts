@@ -51,7 +51,7 @@ function importsOf(name: string): Import[] {
   });
 }
 
-const isTest = (file: string): boolean => file.endsWith('.test.ts') || file.includes(`${sep}testing${sep}`);
+const isTest = (file: string): boolean => /\.test\.tsx?$/.test(file) || file.includes(`${sep}testing${sep}`);
 const names = Object.keys(ARROWS);
 
 test('every package of the workspace has its arrows', () => {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { EXTRACT, extract } from '../../../../tools/openai-schemas.ts';
+import { EXTRACT, extract } from './openai-schemas.ts';
 import { conforms } from './specification.ts';
 
 const SPECIFICATION = resolve(import.meta.dirname, '../../../../../shared/api/openai-openapi.json');

@@ -3,12 +3,12 @@
  * one JSON schema: descriptions and examples away, `nullable` written as JSON schema has it, and of unions the branches that are not
  * about text or functions away (images, audio, computers, hosted tools).
  *
- *   node tools/openai-schemas.ts SPECIFICATION.json     # writes apps/server/src/testing/openai-schemas.json
+ *   node apps/server/src/testing/openai-schemas.ts SPECIFICATION.json     # writes apps/server/src/testing/openai-schemas.json
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-export const EXTRACT = resolve(import.meta.dirname, '../apps/server/src/testing/openai-schemas.json');
+export const EXTRACT = resolve(import.meta.dirname, 'openai-schemas.json');
 
 /** Answers, and what the tests of requests need. */
 const ROOTS = [
@@ -38,7 +38,7 @@ export function extract(specification: { readonly info: { readonly version: stri
     waiting.push(...references(cut));
   }
   const lines = [...taken].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, schema]) => `    ${JSON.stringify(name)}: ${JSON.stringify(schema)}`);
-  const note = `An extract of OpenAI's OpenAPI specification, version ${specification.info.version}. Copyright (c) OpenAI, MIT licence. Made by tools/openai-schemas.ts.`;
+  const note = `An extract of OpenAI's OpenAPI specification, version ${specification.info.version}. Copyright (c) OpenAI, MIT licence. Made by apps/server/src/testing/openai-schemas.ts.`;
   return `{\n  "$comment": ${JSON.stringify(note)},\n  "$defs": {\n${lines.join(',\n')}\n  }\n}\n`;
 }
 
@@ -70,6 +70,6 @@ function references(value: unknown): string[] {
 
 if (import.meta.main) {
   const [path] = process.argv.slice(2);
-  if (path === undefined) throw new Error('name the specification: node tools/openai-schemas.ts openai-openapi.json');
+  if (path === undefined) throw new Error('name the specification: node apps/server/src/testing/openai-schemas.ts openai-openapi.json');
   writeFileSync(EXTRACT, extract(JSON.parse(readFileSync(path, 'utf8')) as Parameters<typeof extract>[0]));
 }
