@@ -30,13 +30,13 @@ export function conversationMethods({ db, engine, now }: Context): ListMethods {
       let query = db.selectFrom('conversations').selectAll().where('owner', '=', owner);
       if (archived !== undefined) query = query.where('archived', '=', archived ? 1 : 0);
       if (looked !== null) {
-        query = query.where(({ or, eb, selectFrom }) => or([
-          eb('key', 'in', found(engine, 'conversations', looked)),
-          eb('key', 'in', selectFrom('messages').select('conversation_key').where('messages.key', 'in', found(engine, 'messages', looked))),
+        query = query.where((build) => build.or([
+          build('key', 'in', found(engine, 'conversations', looked)),
+          build('key', 'in', build.selectFrom('messages').select('conversation_key').where('messages.key', 'in', found(engine, 'messages', looked))),
         ]));
       }
       const place = parseCursor(options.cursor);
-      if (place !== null) query = query.where(({ eb, refTuple, tuple }) => eb(refTuple('updated_at', 'key'), '<', tuple(place.updatedAt, place.key)));
+      if (place !== null) query = query.where((build) => build(build.refTuple('updated_at', 'key'), '<', build.tuple(place.updatedAt, place.key)));
       const rows = await query.orderBy('updated_at', 'desc').orderBy('key', 'desc').limit(limit + 1).execute();
       const shown = rows.slice(0, limit);
       const last = shown.at(-1);

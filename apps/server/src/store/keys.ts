@@ -51,11 +51,11 @@ export function keys({ db, now }: Context): Keys {
     },
     async any() {
       const row = await db.selectFrom('api_keys').select('id').where('revoked_at', 'is', null)
-        .where(({ eb, or }) => or([eb('expires_at', 'is', null), eb('expires_at', '>', now())])).limit(1).executeTakeFirst();
+        .where((build) => build.or([build('expires_at', 'is', null), build('expires_at', '>', now())])).limit(1).executeTakeFirst();
       return row !== undefined;
     },
     async revoke(id) {
-      const row = await db.updateTable('api_keys').set(({ fn, val }) => ({ revoked_at: fn.coalesce('revoked_at', val(now())) })).where('id', '=', id)
+      const row = await db.updateTable('api_keys').set((build) => ({ revoked_at: build.fn.coalesce('revoked_at', build.val(now())) })).where('id', '=', id)
         .returningAll().executeTakeFirst();
       return row === undefined ? null : toRecord(row);
     },

@@ -40,9 +40,9 @@ export function messageMethods({ db, engine, now }: Context): MessageMethods {
       try {
         return await db.transaction().execute(async (turn) => {
           // First, so that in Postgres those who append to one conversation take turns.
-          const conversation = await turn.updateTable('conversations').set(({ ref }) => ({
-            updated_at: sql<number>`case when ${ref('updated_at')} > ${at} then ${ref('updated_at')} else ${at} end`, ...(activate && { active_leaf: id }),
-          })).where('owner', '=', owner).where('id', '=', conversationId).returning('key').executeTakeFirst();
+          const conversation = await turn.updateTable('conversations').set({
+            updated_at: sql<number>`case when updated_at > ${at} then updated_at else ${at} end`, ...(activate && { active_leaf: id }),
+          }).where('owner', '=', owner).where('id', '=', conversationId).returning('key').executeTakeFirst();
           if (conversation === undefined) throw noConversation(conversationId);
           if (parentId !== null) {
             const parent = await turn.selectFrom('messages').select('key').where('conversation_key', '=', conversation.key).where('id', '=', parentId).executeTakeFirst();

@@ -34,9 +34,9 @@ export async function migrate(db: Kysely<Tables>, { engine, file, now, migration
         `Use that, or restore a copy from before${file === null ? '' : ` (${basename(file)}.backup-… beside it)`}`);
     }
     if (before > 0 && before < newest && file !== null) await backUp(file, before, now());
-    for (const { version, name, run } of migrations.slice(before)) {
-      await run(turn, engine);
-      await sql`insert into parley_schema (version, name, applied_at) values (${version}, ${name}, ${now()})`.execute(turn);
+    for (const migration of migrations.slice(before)) {
+      await migration.run(turn, engine);
+      await sql`insert into parley_schema (version, name, applied_at) values (${migration.version}, ${migration.name}, ${now()})`.execute(turn);
     }
   });
 }

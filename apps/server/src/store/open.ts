@@ -63,15 +63,6 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
     await db.deleteFrom('sessions').where('expires_at', '<=', at).execute();
     await db.deleteFrom('responses').where('expires_at', '<=', at).execute();
   };
-  let timer: NodeJS.Timeout | undefined;
-  let closing: Promise<void> | undefined;
-  const close = async (): Promise<void> => {
-    clearInterval(timer);
-    // A last statement waits for its turn behind those under way; Postgres' pool waits by itself.
-    await sql`select 1`.execute(db).catch(() => {});
-    await db.destroy();
-  };
-
   try {
     await migrate(db, { engine, file, now, migrations });
     await prune();
@@ -80,7 +71,15 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
     throw error instanceof StoreError ? error : new StoreError('unavailable', `${description} cannot be opened`, { cause: error });
   }
   // What it does not manage it does the next time.
-  timer = setInterval(() => void prune().then(async () => await forget(db, engine)).catch(() => {}), PRUNE_MS).unref();
+  const timer = setInterval(() => void prune().then(async () => await forget(db, engine)).catch(() => {}), PRUNE_MS).unref();
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    clearInterval(timer);
+    // A last statement waits for its turn behind those under way; Postgres' pool waits by itself.
+    await sql`select 1`.execute(db).catch(() => {});
+    await db.destroy();
+  };
 
   const store: Store = {
     conversations: { ...conversationMethods(context), ...messageMethods(context), ...transferMethods(context) },

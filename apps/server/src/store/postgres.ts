@@ -34,7 +34,7 @@ export async function postgresDialect(url: string): Promise<Dialect> {
     connectionString: url, max: 10, connectionTimeoutMillis: 5000, keepAlive: true, application_name: 'parley', allowExitOnIdle: true,
     types: {
       // 20 is int8, which pg gives as text because it may be over 2^53; ours are times and counts of tokens.
-      getTypeParser: ((oid: number, format?: 'text') => (oid === 20 && format !== ('binary' as string) ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser,
+      getTypeParser: ((oid: number, format?: 'text'): unknown => (oid === 20 && format !== ('binary' as string) ? Number : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser,
     },
   });
   // A connection that breaks while nobody uses it is dropped from the pool; without a listener it would end the process.

@@ -12,6 +12,11 @@ const toResponse = (row: Selectable<Tables['responses']>): StoredResponse => ({
 });
 
 export function responses({ db, now }: Context): StoredResponses {
+  const get = async (owner: string, id: string): Promise<StoredResponse | null> => {
+    const row = await db.selectFrom('responses').selectAll().where('owner', '=', owner).where('id', '=', id).where('expires_at', '>', now()).executeTakeFirst();
+    return row === undefined ? null : toResponse(row);
+  };
+
   return {
     async put(owner, { id, previousId, input, response, expiresAt }) {
       const at = now();
@@ -19,20 +24,19 @@ export function responses({ db, now }: Context): StoredResponses {
         owner, id, previous_id: previousId, created_at: at, expires_at: expiresAt ?? at + LIFETIME_MS, input: JSON.stringify(input), response: JSON.stringify(response),
       }).returningAll().executeTakeFirstOrThrow());
     },
-    async get(owner, id) {
-      const row = await db.selectFrom('responses').selectAll().where('owner', '=', owner).where('id', '=', id).where('expires_at', '>', now()).executeTakeFirst();
-      return row === undefined ? null : toResponse(row);
-    },
+    get,
     async chain(owner, id) {
-      const rows = await db.withRecursive('above(id, previous_id, distance)', (query) => query
-        .selectFrom('responses').select(({ lit }) => ['responses.id', 'responses.previous_id', lit(0).as('distance')])
-        .where('owner', '=', owner).where('responses.id', '=', id).where('expires_at', '>', now())
-        .unionAll(query.selectFrom('responses').innerJoin('above', 'above.previous_id', 'responses.id')
-          .select(({ eb }) => ['responses.id', 'responses.previous_id', eb('above.distance', '+', 1).as('distance')])
-          .where('owner', '=', owner).where('expires_at', '>', now())))
-        .selectFrom('above').innerJoin('responses', 'responses.id', 'above.id').selectAll('responses')
-        .where('owner', '=', owner).orderBy('above.distance', 'desc').execute();
-      return rows[0]?.previous_id === null ? rows.map(toResponse) : null;
+      const rows: StoredResponse[] = [];
+      const seen = new Set<string>();
+      for (let next: string | null = id; next !== null;) {
+        const response = await get(owner, next);
+        // One that came before it cannot follow from it; only a client that made up ids could have it so.
+        if (response === null || seen.has(next)) return null;
+        seen.add(next);
+        rows.push(response);
+        next = response.previousId;
+      }
+      return rows.reverse();
     },
     async remove(owner, id) {
       return (await db.deleteFrom('responses').where('owner', '=', owner).where('id', '=', id).executeTakeFirst()).numDeletedRows > 0n;

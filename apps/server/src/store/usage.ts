@@ -27,11 +27,11 @@ export function usage({ db, now }: Context): UsageLog {
     async add({ keyId, model, promptTokens, completionTokens, cachedTokens, at = now() }) {
       await db.insertInto('usage').values({
         key_id: keyId, model, hour: Math.floor(at / HOUR_MS) * HOUR_MS, requests: 1, prompt_tokens: promptTokens, completion_tokens: completionTokens, cached_tokens: cachedTokens,
-      }).onConflict((conflict) => conflict.columns(['key_id', 'hour', 'model']).doUpdateSet(({ eb, ref }) => ({
-        requests: eb('usage.requests', '+', 1),
-        prompt_tokens: eb('usage.prompt_tokens', '+', ref('excluded.prompt_tokens')),
-        completion_tokens: eb('usage.completion_tokens', '+', ref('excluded.completion_tokens')),
-        cached_tokens: eb('usage.cached_tokens', '+', ref('excluded.cached_tokens')),
+      }).onConflict((conflict) => conflict.columns(['key_id', 'hour', 'model']).doUpdateSet((build) => ({
+        requests: build('usage.requests', '+', 1),
+        prompt_tokens: build('usage.prompt_tokens', '+', build.ref('excluded.prompt_tokens')),
+        completion_tokens: build('usage.completion_tokens', '+', build.ref('excluded.completion_tokens')),
+        cached_tokens: build('usage.cached_tokens', '+', build.ref('excluded.cached_tokens')),
       }))).execute();
     },
     async totals(keyId, since = 0) {

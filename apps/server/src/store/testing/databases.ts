@@ -14,44 +14,43 @@ export interface TestDatabase extends AsyncDisposable {
 
 export interface TestEngine {
   readonly name: string;
-  /** Why it cannot be had here. */
-  readonly missing: string | null;
   /** A database of nothing. Gone when disposed. */
   make(): Promise<TestDatabase>;
 }
 
 const POSTGRES = process.env['PARLEY_TEST_POSTGRES'];
 
-export const engines: readonly TestEngine[] = [
-  {
-    name: 'SQLite',
-    missing: null,
-    make: async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'parley-store-'));
-      return { url: `sqlite:${join(folder, 'parley.sqlite')}`, [Symbol.asyncDispose]: async () => await rm(folder, { recursive: true }) };
-    },
+const sqlite: TestEngine = {
+  name: 'SQLite',
+  make: async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'parley-store-'));
+    return { url: `sqlite:${join(folder, 'parley.sqlite')}`, [Symbol.asyncDispose]: async () => await rm(folder, { recursive: true }) };
   },
-  {
-    name: 'Postgres',
-    missing: POSTGRES === undefined ? 'PARLEY_TEST_POSTGRES names no database' : null,
-    make: async () => {
-      const { default: pg } = await import('pg');
-      const schema = `parley_${Math.random().toString(36).slice(2)}`;
-      const client = new pg.Client({ connectionString: POSTGRES });
-      await client.connect();
-      await client.query(`create schema ${schema}`);
-      const url = new URL(POSTGRES ?? '');
-      url.searchParams.set('options', `-c search_path=${schema}`);
-      return {
-        url: url.href,
-        [Symbol.asyncDispose]: async () => {
-          await client.query(`drop schema ${schema} cascade`);
-          await client.end();
-        },
-      };
-    },
+};
+
+const postgres: TestEngine = {
+  name: 'Postgres',
+  make: async () => {
+    const { default: pg } = await import('pg');
+    const schema = `parley_${Math.random().toString(36).slice(2)}`;
+    const client = new pg.Client({ connectionString: POSTGRES });
+    await client.connect();
+    await client.query(`create schema ${schema}`);
+    const url = new URL(POSTGRES ?? '');
+    url.searchParams.set('options', `-c search_path=${schema}`);
+    return {
+      url: url.href,
+      [Symbol.asyncDispose]: async () => {
+        await client.query(`drop schema ${schema} cascade`);
+        await client.end();
+      },
+    };
   },
-];
+};
+
+export const hasPostgres = POSTGRES !== undefined;
+/** Those that can be had here. */
+export const engines: readonly TestEngine[] = hasPostgres ? [sqlite, postgres] : [sqlite];
 
 export interface TestStore extends AsyncDisposable {
   readonly store: Store;
