@@ -11,7 +11,9 @@ test('a configuration says all that flags say; paths are relative to the file', 
     await writeFile(file, `
 models: [parley-mini, ./runs/mine/model]
 aliases: { gpt-4o-mini: parley-mini }
-providers: [{ name: openai, baseUrl: https://api.openai.com/v1, keyEnv: OPENAI_API_KEY }]
+providers:
+  - { name: openai, baseUrl: https://api.openai.com/v1, keyEnv: OPENAI_API_KEY }
+  - { name: lab, baseUrl: https://lab.example/v1, keyFile: keys/lab }
 host: 0.0.0.0
 cors: [https://app.example]
 data: kept
@@ -19,7 +21,7 @@ limits: { requestsPerMinute: 60, connections: 100 }
 log: json
 `);
     expect(await readServerConfig(file)).toMatchObject({
-      models: ['parley-mini', join(folder, 'runs/mine/model')], data: join(folder, 'kept'), limits: { requestsPerMinute: 60 }, log: 'json', providers: [{ name: 'openai' }],
+      models: ['parley-mini', join(folder, 'runs/mine/model')], data: join(folder, 'kept'), limits: { requestsPerMinute: 60 }, log: 'json', providers: [{ name: 'openai' }, { name: 'lab', keyFile: join(folder, 'keys/lab') }],
     });
     expect(parseServerConfig('')).toEqual({});
     await expect(readServerConfig(join(folder, 'none.yaml'))).rejects.toThrow('cannot be read');

@@ -63,6 +63,7 @@ export async function readServerConfig(path: string): Promise<ServerConfig> {
   return {
     ...config,
     ...(config.models && { models: config.models.map((model) => (/^\.{1,2}[/\\]/.test(model) ? from(model) : model)) }),
+    ...(config.providers && { providers: config.providers.map((provider) => (provider.keyFile === undefined ? provider : { ...provider, keyFile: from(provider.keyFile) })) }),
     ...(config.data !== undefined && config.data !== 'none' && { data: from(config.data) }),
     ...(config.database !== undefined && { database: config.database.replace(/^sqlite:(.+)$/, (_, file: string) => `sqlite:${from(file)}`) }),
   };

@@ -45,14 +45,14 @@ test('what cannot be enforced is refused by name', async () => {
 test('where a tag may open and none does, the answer is the one without the constraint; stop strings count in text, not in tags', async () => {
   await using local = generator();
   const tags: TagsSpec = {
-    type: 'tags', trigger: '<call>', at: 'anywhere', open: '', separator: '', close: '', least: 0, several: true,
+    type: 'tags', trigger: '<call>', at: 'anywhere', open: '', separator: '', close: '', least: 0, most: 3,
     tags: [{ name: 'f', begin: '<call>f', schema: { type: 'object', properties: { a: { const: 7 } }, required: ['a'], additionalProperties: false }, end: '</call>' }],
   };
   for (const options of [{ maxNewTokens: 12 }, { maxNewTokens: 12, temperature: 1.5, seed: 3, numReturnSequences: 3 }]) {
     const plain = await local.generate('Hi', options).result();
     expect((await local.generate('Hi', { ...options, constraint: tags }).result()).sequences).toEqual(plain.sequences);
   }
-  const must = { ...tags, least: 1 as const, several: false };
+  const must = { ...tags, least: 1 as const, most: 1 };
   const { sequences } = await local.generate('Hi', { constraint: must, stopStrings: ['a', '<'], maxNewTokens: 60 }).result();
   expect(sequences[0]).toMatchObject({ text: expect.stringMatching(/^<call>f\{\s*"a"\s*:\s*7\s*\}<\/call>$/) as string, finishReason: 'stop', stop: END_OF_TEXT });
 });

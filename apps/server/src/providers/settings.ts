@@ -10,7 +10,7 @@ export const providerConfig = z.strictObject({
   baseUrl: z.url({ protocol: /^https?$/, error: 'has to be an address such as https://api.openai.com/v1' }),
   /** The environment variable that holds the key. Default: NAME_API_KEY, if there is one. */
   keyEnv: z.string().min(1).optional(),
-  /** A file that holds it. */
+  /** A file that holds it; relative to the configuration. */
   keyFile: z.string().min(1).optional(),
   /** Names here → names there. With it, only these are offered. */
   models: z.record(z.string().min(1), z.string().min(1)).optional(),

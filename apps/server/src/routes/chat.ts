@@ -59,7 +59,7 @@ function formatOf({ response_format: format }: ChatCompletionRequest): Constrain
 function planOf(request: ChatCompletionRequest, { tokenizer }: OpenModel): ToolPlan | null {
   const tools = request.tools ?? [];
   const choice = choiceOf(request.tool_choice, tools);
-  const plan = planTools({ tools: tools.map(functionOf), choice, parallel: request.parallel_tool_calls ?? true, text: formatOf(request) }, tokenizer.callForm);
+  const plan = planTools({ tools: tools.map(functionOf), choice, parallel: request.parallel_tool_calls, text: formatOf(request) }, tokenizer.callForm);
   if (plan !== null && (request.num_beams ?? 1) > 1) {
     throw invalidRequest("'num_beams' is above 1, and calls of functions are held to their schemas one answer at a time: leave out one of the two", 'num_beams', 'invalid_value');
   }

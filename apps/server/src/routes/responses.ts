@@ -100,7 +100,7 @@ function formatOf({ text }: ResponseRequest): ConstraintSpec | undefined {
 
 function planOf(request: ResponseRequest, { tokenizer }: OpenModel): ToolPlan | null {
   const tools = request.tools ?? [];
-  return planTools({ tools, choice: choiceOf(request.tool_choice, tools), parallel: request.parallel_tool_calls ?? true, text: formatOf(request) }, tokenizer.callForm);
+  return planTools({ tools, choice: choiceOf(request.tool_choice, tools), parallel: request.parallel_tool_calls, text: formatOf(request) }, tokenizer.callForm);
 }
 
 function choiceOf(choice: ResponseToolChoice | null | undefined, tools: readonly ResponseTool[]): FunctionChoice {

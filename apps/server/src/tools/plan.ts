@@ -27,11 +27,14 @@ export interface ToolPlan {
 export interface ToolRequest {
   readonly tools: readonly FunctionTool[];
   readonly choice: FunctionChoice;
-  /** More than one call in an answer, where the model's form has room for it. */
-  readonly parallel: boolean;
+  /** More than one call in an answer, where the model's form has room for it. Absent: where the model may choose; a call that has to be is one. */
+  readonly parallel?: boolean | null | undefined;
   /** What an answer without calls has to be. */
   readonly text?: ConstraintSpec | undefined;
 }
+
+/** A model that has not learnt functions repeats its call until its context is full: so many are more than anybody asks for at once. */
+const MOST_CALLS = 16;
 
 /** Null where nothing may be called: the model then hears of no functions. Throws ApiError. */
 export function planTools({ tools, choice, parallel, text }: ToolRequest, form: CallForm): ToolPlan | null {
@@ -51,7 +54,7 @@ export function planTools({ tools, choice, parallel, text }: ToolRequest, form: 
     })),
     constraint: {
       type: 'tags', trigger: form.trigger, at: form.at, open: form.open, separator: form.separator, close: form.close,
-      least: choice.mode === 'required' ? 1 : 0, several: parallel && form.several,
+      least: choice.mode === 'required' ? 1 : 0, most: form.several && (parallel ?? choice.mode === 'auto') ? MOST_CALLS : 1,
       tags: callable.map(({ name, parameters }) => ({ name: `the function ${name}`, begin: form.begin(name), schema: schemaOf(name, parameters), end: form.end })),
       ...(text && { text }),
     },

@@ -46,7 +46,7 @@ function callsOf(answer: ChatCompletion, choice = 0): ChatCompletionMessageFunct
 test('a call that is required, of one function, and of those that are allowed', async () => {
   const seen = new Set<string>();
   for (let seed = 0; seed < 8; seed++) {
-    const answer = await client.chat.completions.create({ ...ask, tool_choice: 'required', parallel_tool_calls: false, seed, temperature: 2 });
+    const answer = await client.chat.completions.create({ ...ask, tool_choice: 'required', seed, temperature: 2 });
     conforms('CreateChatCompletionResponse', answer);
     expect(answer.choices[0]).toMatchObject({ finish_reason: 'tool_calls', message: { role: 'assistant', content: null } });
     const calls = callsOf(answer);
@@ -55,14 +55,24 @@ test('a call that is required, of one function, and of those that are allowed', 
   }
   expect(seen.size).toBeGreaterThan(1);
   const one = await client.chat.completions.create({ ...ask, tool_choice: { type: 'function', function: { name: 'light' } }, temperature: 0 });
-  expect(callsOf(one)[0]?.function.name).toBe('light');
+  expect(callsOf(one).map((call) => call.function.name)).toEqual(['light']);
+  expect(one.choices[0]?.finish_reason).toBe('tool_calls');
   const named = { type: 'function', function: { name: 'now' } } as const;
-  const allowed = await client.chat.completions.create({ ...ask, tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'required', tools: [named] } }, parallel_tool_calls: false, seed: 1 });
+  const allowed = await client.chat.completions.create({ ...ask, tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'required', tools: [named] } }, seed: 1 });
   expect(callsOf(allowed).map(({ function: { name, arguments: json } }) => [name, JSON.parse(json) as unknown])).toEqual([['now', {}]]);
 });
 
+test('several calls where that is asked for, and an end to them', async () => {
+  // What likes to say the same again is made to: after a call a new line, never the end.
+  const newLine = await tokenOf('\n');
+  const light = { type: 'function', function: { name: 'light' } } as const;
+  const many = await client.chat.completions.create({ ...ask, max_tokens: 1500, tool_choice: light, parallel_tool_calls: true, temperature: 0, logit_bias: { [newLine]: 100 } });
+  expect(many.choices[0]?.finish_reason).toBe('tool_calls');
+  expect(callsOf(many)).toHaveLength(16);
+});
+
 test('a stream tells id and name first, then the arguments bit by bit, then the reason; it adds up to the answer that is not streamed', async () => {
-  const request = { ...ask, tool_choice: 'required', seed: 3, temperature: 1, n: 2, logprobs: true, top_logprobs: 2 } as const;
+  const request = { ...ask, tool_choice: 'required', parallel_tool_calls: true, seed: 3, temperature: 1, n: 2, logprobs: true, top_logprobs: 2 } as const;
   const whole = await client.chat.completions.create(request);
   const chunks: ChatCompletionChunk[] = [];
   for await (const chunk of await client.chat.completions.create({ ...request, stream: true, stream_options: { include_usage: true } })) chunks.push(chunk);

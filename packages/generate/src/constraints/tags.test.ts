@@ -20,10 +20,10 @@ const other = { type: 'object', properties: { a: { $ref: '#/$defs/number' } }, r
 const schemas = { weather, add, other } as const;
 
 const spec: TagsSpec = {
-  type: 'tags', trigger: '<tool_call>', at: 'anywhere', open: '', separator: '\n', close: '', least: 0, several: true,
+  type: 'tags', trigger: '<tool_call>', at: 'anywhere', open: '', separator: '\n', close: '', least: 0, most: 3,
   tags: Object.entries(schemas).map(([name, schema]) => ({ name, begin: `<tool_call>\n{"name": "${name}", "arguments": `, schema, end: '}\n</tool_call>' })),
 };
-const atStart: TagsSpec = { ...spec, trigger: '{"name"', at: 'start', several: false, tags: spec.tags.map((tag) => ({ ...tag, begin: `{"name": "${tag.name}", "parameters": `, end: '}' })) };
+const atStart: TagsSpec = { ...spec, trigger: '{"name"', at: 'start', most: 1, tags: spec.tags.map((tag) => ({ ...tag, begin: `{"name": "${tag.name}", "parameters": `, end: '}' })) };
 const listed: TagsSpec = { ...spec, trigger: '[CALLS]', open: '[CALLS][', separator: ', ', close: ']', tags: spec.tags.map((tag) => ({ ...tag, begin: `{"name": "${tag.name}", "arguments": `, end: '}' })) };
 
 const compiled = new Map<object, Constraint>();
@@ -69,10 +69,11 @@ test.each([
   expect(allows(spec, text)).toBe(allowed);
 });
 
-test('with least 1 the answer is calls from its first token; without several it is one', () => {
-  const must: TagsSpec = { ...spec, least: 1, several: false };
+test('with least 1 the answer is calls from its first token; there are no more of them than most', () => {
+  const must: TagsSpec = { ...spec, least: 1, most: 1 };
   expect(free(start(must)).every((token) => '<tool_call>\n'.startsWith(tokenizer.decode([token])))).toBe(true);
   expect([allows(must, CALL), allows(must, `x${CALL}`), allows(must, `${CALL}\n${CALL}`), allows(must, '')]).toEqual([true, false, false, false]);
+  expect([1, 2, 3, 4].map((count) => allows(spec, Array.from({ length: count }, () => CALL).join('\n')))).toEqual([true, true, true, false]);
 });
 
 test('calls that are the whole answer or none of it', () => {

@@ -23,8 +23,8 @@ export interface TagsSpec {
   readonly close: string;
   /** 1: the answer is tags from its first token on. 0: the model may open them. */
   readonly least: 0 | 1;
-  /** More than one tag. */
-  readonly several: boolean;
+  /** Tags, at most. */
+  readonly most: number;
   /** What an answer without tags has to be; absent: any text. Where it is given, nothing stands before tags. */
   readonly text?: ConstraintSpec | undefined;
 }
@@ -36,7 +36,7 @@ interface Rules {
 
 /** `specialTokens`: what a tag is written with may be tokens of their own. `grammarOf`: for `text`. Throws ConstraintError. */
 export function tagsGrammar(spec: TagsSpec, specialTokens: ReadonlyMap<string, number>, grammarOf: (spec: ConstraintSpec) => Rules): Rules {
-  const { tags, trigger, at, open, separator, close, least, several, text } = spec;
+  const { tags, trigger, at, open, separator, close, least, most, text } = spec;
   if (tags.length === 0) throw new ConstraintError('there are no tags to choose from: name at least one');
   const first = open === '' ? tags.map(({ begin }) => begin) : [open];
   const other = first.find((beginning) => !beginning.startsWith(trigger));
@@ -59,7 +59,7 @@ export function tagsGrammar(spec: TagsSpec, specialTokens: ReadonlyMap<string, n
   });
   /** One tag without the first so many characters of its begin. */
   const tag = (skipped: number): Expression => choice(...tags.map(({ begin }, i) => sequence(written(begin.slice(skipped)), inside[i] ?? nothing)));
-  const more = several ? repeat(sequence(written(separator), tag(0)), 0) : nothing;
+  const more = most > 1 ? repeat(sequence(written(separator), tag(0)), 0, most - 1) : nothing;
   /** After so many characters of what opens the tags. */
   const all = (skipped: number): Expression =>
     tagged(open === '' ? sequence(tag(skipped), more, written(close)) : sequence(written(open.slice(skipped)), tag(0), more, written(close)));
