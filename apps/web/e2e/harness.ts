@@ -24,11 +24,11 @@ export interface Served extends AsyncDisposable {
   readonly process: ChildProcess;
 }
 
-/** `model`: parley-nano answers quickly and badly, which is what most tests want. */
-export async function serve(options: { readonly model?: string; readonly port?: number; readonly data?: string } = {}): Promise<Served> {
-  const { model = 'parley-nano', port = 0 } = options;
+/** `model`: parley-nano answers quickly and badly, which is what most tests want. `slow`: computed the obvious way, so that there is time to do things meanwhile. */
+export async function serve(options: { readonly model?: string; readonly port?: number; readonly data?: string; readonly slow?: boolean } = {}): Promise<Served> {
+  const { model = 'parley-nano', port = 0, slow = false } = options;
   const data = options.data ?? await mkdtemp(join(tmpdir(), 'parley-page-'));
-  const child = spawn(process.execPath, [join(root, 'packages/parley/src/cli.ts'), 'serve', '--model', model, '--port', String(port), '--data', data, '--json'], {
+  const child = spawn(process.execPath, [join(root, 'packages/parley/src/cli.ts'), 'serve', '--model', model, '--port', String(port), '--data', data, '--json', ...(slow ? ['--backend', 'reference'] : [])], {
     cwd: root, stdio: ['ignore', 'pipe', 'pipe'],
   });
   let complaints = '';

@@ -30,8 +30,9 @@ test('pictures are links: nothing is fetched from where a model says', () => {
   expect(html).toContain('>a cat</a>');
 });
 
-test('headings begin under those of the page', () => {
-  expect(drawn('# A\n\n## B')).toContain('<h3 class="heading-1">A</h3><h4 class="heading-2">B</h4>');
+test('headings begin under the page\'s, whatever level they were written at', () => {
+  expect(drawn('# A\n\n## B')).toContain('<h2 class="heading-1">A</h2><h3 class="heading-2">B</h3>');
+  expect(drawn('### A\n\n#### B')).toContain('<h2 class="heading-3">A</h2><h3 class="heading-4">B</h3>');
 });
 
 test('lists, tasks, tables with alignment, quotations, rules', () => {

@@ -16,13 +16,18 @@ export function Markdown({ text, growing = false }: { readonly text: string; rea
     if (!growing) return blocksOf(text);
     return grown.update(text + closing(text));
   }, [grown, text, growing]);
-  return <div className="markdown">{blocks.map((block) => <BlockView key={`${block.start} ${block.token.type}`} block={block} />)}</div>;
+  // The page's own heading is h1: an answer's highest are h2, whatever it began with.
+  const highest = Math.min(6, ...blocks.flatMap(({ token }) => (token.type === 'heading' ? [(token as Tokens.Heading).depth] : [])));
+  return <div className="markdown">{blocks.map((block) => <BlockView key={`${block.start} ${block.token.type}`} block={block} highest={highest} />)}</div>;
 }
 
 /** Drawn again only when its own words change. */
 const BlockView = memo(
-  ({ block }: { readonly block: Block }): ReactNode => drawBlock(block.token, 0),
-  (before, after) => before.block.token === after.block.token || (before.block.token.raw === after.block.token.raw && before.block.token.type === after.block.token.type),
+  ({ block, highest }: { readonly block: Block; readonly highest: number }): ReactNode => (
+    block.token.type === 'heading' ? drawHeading(block.token as Tokens.Heading, 0, highest) : drawBlock(block.token, 0)
+  ),
+  (before, after) => (before.block.token === after.block.token || (before.block.token.raw === after.block.token.raw && before.block.token.type === after.block.token.type))
+    && (before.highest === after.highest || after.block.token.type !== 'heading'),
 );
 
 const blocksIn = (tokens: readonly Token[] | undefined): ReactNode => tokens?.map((token, index) => drawBlock(token, index));
@@ -30,7 +35,8 @@ const inline = (tokens: readonly Token[] | undefined): ReactNode => tokens?.map(
 
 function drawBlock(token: Token, key: number): ReactNode {
   switch (token.type) {
-    case 'heading': return drawHeading(token as Tokens.Heading, key);
+    // Within quotations and lists: words in bold, as they are no parts of the answer.
+    case 'heading': return <p key={key} className={`heading-${(token as Tokens.Heading).depth}`}><strong>{inline(token.tokens)}</strong></p>;
     case 'paragraph': return <p key={key}>{inline(token.tokens)}</p>;
     case 'blockquote': return <blockquote key={key}>{blocksIn(token.tokens)}</blockquote>;
     case 'code': {
@@ -47,9 +53,8 @@ function drawBlock(token: Token, key: number): ReactNode {
   }
 }
 
-/** The page has its own h1 and h2: an answer's headings are under them. */
-function drawHeading(token: Tokens.Heading, key: number): ReactNode {
-  const Tag = `h${Math.min(6, token.depth + 2)}` as 'h3';
+function drawHeading(token: Tokens.Heading, key: number, highest: number): ReactNode {
+  const Tag = `h${Math.min(6, token.depth - highest + 2)}` as 'h2';
   return <Tag key={key} className={`heading-${token.depth}`}>{inline(token.tokens)}</Tag>;
 }
 

@@ -1,12 +1,12 @@
 /** Which rows of a long list are near the window, by heights that are measured once rows have been drawn and estimated until then. */
 
 /** Tops of the rows, and the end of the last: one more than there are rows. */
-export function topsOf(heights: readonly number[]): Float64Array {
+export function topsOf(heights: ArrayLike<number>): Float64Array {
   const tops = new Float64Array(heights.length + 1);
   let top = 0;
-  for (const [index, height] of heights.entries()) {
+  for (let index = 0; index < heights.length; index++) {
     tops[index] = top;
-    top += height;
+    top += heights[index] ?? 0;
   }
   tops[heights.length] = top;
   return tops;

@@ -41,16 +41,19 @@ export function useRows({ ids, estimate, key }: RowsOptions): Rows {
   const [view, setView] = useState({ top: 0, height: 800 });
   const whole = ids.length <= WHOLE;
 
+  // Known heights by place, so that a row that is measured costs a pass over numbers and not over 10,000 ids.
+  const sizes = useMemo(() => Float64Array.from(whole ? [] : ids, (id, index) => heights.current.get(id) ?? estimate(index)), [ids, estimate, whole]);
+  const places = useMemo(() => new Map(whole ? [] : ids.map((id, index) => [id, index])), [ids, whole]);
   const tops = useMemo(
-    () => topsOf(whole ? [] : ids.map((id, index) => heights.current.get(id) ?? estimate(index))),
-    // `measured` stands for what is in `heights`.
+    () => topsOf(sizes),
+    // `measured` stands for what has been written into `sizes`.
     // oxlint-disable-next-line react-hooks/exhaustive-deps
-    [ids, estimate, whole, measured],
+    [sizes, measured],
   );
   const range = whole ? { from: 0, to: ids.length } : rangeOf(tops, { ...view, margin: MARGIN_PX });
-  const current = useRef({ tops, ids, whole });
+  const current = useRef({ tops, sizes, places, whole });
   useLayoutEffect(() => {
-    current.current = { tops, ids, whole };
+    current.current = { tops, sizes, places, whole };
   });
 
   const scrollTo = useCallback((top: number): void => {
@@ -68,7 +71,7 @@ export function useRows({ ids, estimate, key }: RowsOptions): Rows {
   // One observer for all rows: a height that differs from what was assumed above the reader's eyes moves the scroller by the difference.
   const [observer] = useState(() => (typeof ResizeObserver === 'undefined' ? null : new ResizeObserver((entries) => {
     const element = scroller.current;
-    const { tops: known, ids: all, whole: small } = current.current;
+    const { tops: known, sizes: all, places: at, whole: small } = current.current;
     let shift = 0;
     let changed = false;
     for (const entry of entries) {
@@ -80,7 +83,9 @@ export function useRows({ ids, estimate, key }: RowsOptions): Rows {
       heights.current.set(id, height);
       changed = true;
       if (small || element === null) continue;
-      const index = all.indexOf(id);
+      const index = at.get(id);
+      if (index === undefined) continue;
+      all[index] = height;
       const top = known[index] ?? 0;
       const assumed = (known[index + 1] ?? top) - top;
       if (top + assumed <= element.scrollTop) shift += height - assumed;
@@ -117,7 +122,8 @@ export function useRows({ ids, estimate, key }: RowsOptions): Rows {
       else if (end) following.current = true;
       lastTop.current = top;
       setAtEnd(end || following.current);
-      setView((old) => (old.top === top && old.height === height ? old : { top, height }));
+      // A quarter of the margin is near enough: not every pixel needs a look at what is drawn.
+      setView((old) => (Math.abs(old.top - top) < MARGIN_PX / 4 && old.height === height ? old : { top, height }));
     };
     const onScroll = (): void => {
       frame ||= requestAnimationFrame(look);
