@@ -25,12 +25,15 @@ export function Drawer({ label, children }: { readonly label: string; readonly c
     return followFinger(element);
   }, []);
   return (
-    <dialog
-      ref={dialog} className="library library-drawer" aria-label={label} onClose={closeDrawer}
-      onPointerDown={(event) => event.target === event.currentTarget && event.clientX > event.currentTarget.getBoundingClientRect().right && event.currentTarget.close()}
-    >
-      {children}
-    </dialog>
+    <>
+      <div className="library-edge" aria-hidden="true" />
+      <dialog
+        ref={dialog} className="library library-drawer" aria-label={label} onClose={closeDrawer}
+        onPointerDown={(event) => event.target === event.currentTarget && event.clientX > event.currentTarget.getBoundingClientRect().right && event.currentTarget.close()}
+      >
+        {children}
+      </dialog>
+    </>
   );
 }
 
@@ -67,7 +70,8 @@ function followFinger(element: HTMLDialogElement): () => void {
     const [touch] = event.changedTouches;
     if (!sideways || touch === undefined) return;
     const way = (touch.clientX - x) * (opening ? 1 : -1);
-    const meant = way > element.offsetWidth * FAR || way / Math.max(1, event.timeStamp - at) > FAST;
+    // What the browser took for itself (a scroll, a gesture of its own) was not that fast by intent.
+    const meant = way > element.offsetWidth * FAR || (event.type === 'touchend' && way / Math.max(1, event.timeStamp - at) > FAST);
     if (meant !== opening) closeDrawer();
   };
   const options = { passive: true } as const;

@@ -1,6 +1,6 @@
 /** A field that finds conversations and commands (WAI-ARIA combobox with a list): arrows choose, Enter goes. */
 import type { ListedConversation } from '@parley/protocol';
-import { type KeyboardEvent, type ReactNode, useDeferredValue, useEffect, useId, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, type ReactNode, useEffect, useId, useMemo, useRef, useState } from 'react';
 import { client } from '../client.ts';
 import { defineTexts, useTexts } from '../i18n.ts';
 import { openConversation } from '../state.ts';
@@ -54,28 +54,27 @@ function Finder({ commands, onClose }: { readonly commands: readonly Command[]; 
   const [chosen, setChosen] = useState(0);
   const { items } = useConversations();
   const found = useFound(query);
-  const deferred = useDeferredValue(query);
   const list = useRef<HTMLDivElement>(null);
 
   const entries = useMemo<readonly Entry[]>(() => {
-    const plain = deferred.trim() === '';
+    const plain = query.trim() === '';
     const doable = commands.flatMap((command) => {
-      const fit = command.id === 'palette' ? undefined : fuzzy(command.label, deferred);
+      const fit = command.id === 'palette' ? undefined : fuzzy(command.label, query);
       return fit === undefined ? [] : [{ command, fit }];
     });
     if (!plain) doable.sort((a, b) => b.fit.score - a.fit.score);
     const titled = (conversation: ListedConversation): string => (conversation.title.trim() === '' ? t('untitled') : conversation.title);
     const conversation = (entry: ListedConversation): Entry => ({
-      id: entry.id, group: 'conversations', pieces: piecesOf(titled(entry), deferred), run: () => openConversation(entry.id),
-      ...(entry.match !== null && { excerpt: piecesOf(excerptOf(entry.match.text, deferred), deferred) }),
+      id: entry.id, group: 'conversations', pieces: piecesOf(titled(entry), query), run: () => openConversation(entry.id),
+      ...(entry.match !== null && { excerpt: piecesOf(excerptOf(entry.match.text, query), query) }),
     });
     // What is here already is there at once; the server's answer, which knows the messages, takes its place.
-    const here = plain ? items.slice(0, RECENT) : (found ?? items.filter(({ title }) => piecesOf(title, deferred).some(({ hit }) => hit)));
+    const here = plain ? items.slice(0, RECENT) : (found ?? items.filter(({ title }) => piecesOf(title, query).some(({ hit }) => hit)));
     const doing = doable.map(({ command, fit }): Entry => ({
       id: command.id, group: 'commands', pieces: fit.pieces, run: command.run, ...(command.keys !== undefined && { keys: command.keys }),
     }));
     return [...here.slice(0, plain ? RECENT : MOST).map(conversation), ...doing.slice(0, plain ? undefined : MOST)];
-  }, [commands, deferred, found, items, t]);
+  }, [commands, query, found, items, t]);
 
   const at = Math.min(chosen, Math.max(0, entries.length - 1));
   useEffect(() => {

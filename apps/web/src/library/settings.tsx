@@ -56,7 +56,7 @@ function Tabs(): ReactNode {
           </button>
         ))}
       </div>
-      <div key={tab} className="settings-panel" role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${tab}`}>
+      <div key={tab} className="settings-panel" role="tabpanel" tabIndex={0} id={`${id}-panel`} aria-labelledby={`${id}-${tab}`}>
         <Panel tab={tab} />
       </div>
     </div>

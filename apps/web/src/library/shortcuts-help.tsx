@@ -15,7 +15,8 @@ const texts = defineTexts({
 
 const nothing = (): void => undefined;
 
-export function KeyList(): ReactNode {
+/** `scrolled`: what it stands in has nothing else that takes the focus, so it does, to be scrolled by keys. */
+export function KeyList({ scrolled = false }: { readonly scrolled?: boolean }): ReactNode {
   const t = useTexts(texts);
   const commands = useCommands({ palette: nothing, help: nothing });
   const groups: readonly { readonly title: string; readonly rows: readonly { readonly label: string; readonly keys: readonly string[] }[] }[] = [
@@ -30,7 +31,7 @@ export function KeyList(): ReactNode {
   ];
   const apple = isApple(navigator.platform);
   return (
-    <div className="keys">
+    <div className="keys" {...(scrolled && { tabIndex: 0, role: 'region', 'aria-label': t('title') })}>
       {groups.map(({ title, rows }) => (
         <section key={title}>
           <h3>{title}</h3>
@@ -50,5 +51,5 @@ export function KeyList(): ReactNode {
 
 export function ShortcutsHelp({ open, onClose }: { readonly open: boolean; readonly onClose: () => void }): ReactNode {
   const t = useTexts(texts);
-  return <Dialog title={t('title')} open={open} onClose={onClose}><KeyList /></Dialog>;
+  return <Dialog title={t('title')} open={open} onClose={onClose}><KeyList scrolled /></Dialog>;
 }
