@@ -35,7 +35,7 @@ const stopAfter = (page: Page, length: number): Promise<unknown> => page.waitFor
   return true;
 }, length);
 
-describe.skipIf(missing !== null)('the page', { timeout: 120_000 }, () => {
+describe.skipIf(missing !== null)('the page', { timeout: 240_000 }, () => {
   let server: Served;
   let browser: Browser;
   beforeAll(async () => {
