@@ -64,7 +64,7 @@ export const benchmark: Benchmark = {
     await measure('append_16_at_once', async () => await Promise.all(Array.from({ length: 16 }, async (_, index) => await conversations.append(OWNER, `c${index}`, { parentId: null, role: 'user', content: text(1, 4) }))));
     await measure('export_50000_messages', async () => await conversations.exportAll(OWNER), 1);
     return {
-      bench: 'store', engine: engine.name, ...rows, import_50000_messages_ms: Math.round(imported), open_ms: Math.round(again),
+      bench: 'store', engine: engine.name, ...rows, repeats, import_50000_messages_ms: Math.round(imported), open_ms: Math.round(again),
       event_loop_delay_while_appending_ms: Number((delay.max / 1e6).toFixed(1)), ...machine(),
     };
   },
