@@ -4,24 +4,24 @@
  * GPT-2's layers are stored (in, out) by the model, not by its adapters; the config says so as `fan_in_fan_out`.
  */
 import { type Backend, type Tensor, Tensor as EngineTensor } from '@parley/engine';
-import * as z from 'zod';
 import { type Checkpoint, encodeTensors, type FileDType } from './checkpoint.ts';
 import type { TransformerConfig } from './config.ts';
 import { AdapterError, CheckpointError } from './errors.ts';
 import { families } from './hugging-face.ts';
 import { adaptableModules, LoraAdapter, type LoraOptions } from './lora.ts';
+import * as s from './schema.ts';
 
 const PREFIX = 'base_model.model.';
 
-const schema = z.object({
-  peft_type: z.literal('LORA'),
-  r: z.number().int().positive(),
-  lora_alpha: z.number().positive(),
-  lora_dropout: z.number().min(0).lt(1).default(0),
-  target_modules: z.union([z.array(z.string()), z.string()]).nullish(),
-  use_rslora: z.boolean().default(false),
-  bias: z.literal('none').default('none'),
-  base_model_name_or_path: z.string().nullish(),
+const schema = s.object({
+  peft_type: s.literal('LORA'),
+  r: s.whole(1),
+  lora_alpha: s.number({ above: 0 }),
+  lora_dropout: s.number({ from: 0, below: 1 }).default(0),
+  target_modules: s.either(s.array(s.string()), s.string(), 'a list of texts, or a text').nullish(),
+  use_rslora: s.boolean().default(false),
+  bias: s.literal('none').default('none'),
+  base_model_name_or_path: s.string().nullish(),
 });
 
 /** Fields that change nothing in what an adapter computes, or that its tensors' names and shapes say already. */
@@ -42,7 +42,7 @@ export interface AdapterConfig extends LoraOptions {
 
 /** Reads a parsed `adapter_config.json`. Throws AdapterError for anything but LoRA as Parley computes it. `file` is for messages. */
 export function parseAdapterConfig(json: unknown, file = 'adapter_config.json'): AdapterConfig {
-  const object = z.record(z.string(), z.unknown()).safeParse(json);
+  const object = s.record(s.unknown()).safeParse(json);
   if (!object.success) throw new AdapterError(`${file} is not a JSON object`);
   const show = (value: unknown): string => JSON.stringify(value) ?? 'missing';
   for (const [field, value] of Object.entries(object.data)) {
@@ -54,8 +54,8 @@ export function parseAdapterConfig(json: unknown, file = 'adapter_config.json'):
   }
   const result = schema.safeParse(object.data);
   if (!result.success) {
-    const field = result.error.issues[0]?.path.join('.') ?? '';
-    throw new AdapterError(`${file}: ${field} is ${show(object.data[field])}: ${result.error.issues[0]?.message ?? 'it is not valid'}`, { cause: result.error });
+    const field = result.error.path.join('.');
+    throw new AdapterError(`${file}: ${field} is ${show(object.data[field])}: ${result.error.message}`, { cause: result.error });
   }
   const { r: rank, lora_alpha: alpha, lora_dropout: dropout, target_modules: targets, use_rslora: rankStabilized, base_model_name_or_path: base } = result.data;
   return { rank, alpha, dropout, rankStabilized, ...(Array.isArray(targets) && { targets }), baseModel: base ?? null };

@@ -3,20 +3,20 @@
  * positions, token types. Which head it has is said by `architectures`: BertForMaskedLM and BertForPreTraining fill masks, BertModel gives
  * states alone (sentence embeddings), BertForSequenceClassification has its head beside it (classifier.ts).
  */
-import * as z from 'zod';
 import { checkConfig, type TransformerConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
 import { expectFields, type Family, field, parseActivation, readFields, type StoredTensor, writtenActivation } from './family.ts';
 import { bertConfig } from './presets.ts';
+import * as s from './schema.ts';
 
 /** Absent fields have the defaults of BertConfig. */
-const schema = z.object({
+const schema = s.object({
   vocab_size: field.size.default(30_522),
   hidden_size: field.size.default(768),
   num_hidden_layers: field.layers.default(12),
   num_attention_heads: field.size.default(12),
   intermediate_size: field.size.default(3_072),
-  hidden_act: z.string().default('gelu'),
+  hidden_act: s.string().default('gelu'),
   max_position_embeddings: field.size.default(512),
   type_vocab_size: field.size.default(2),
   layer_norm_eps: field.positive.default(1e-12),

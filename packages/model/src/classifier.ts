@@ -5,10 +5,10 @@
  * what that makes of the first token's state, and the head is `classifier.weight` and `classifier.bias`.
  */
 import { type Backend, type Context, IGNORE_INDEX, ops, type Random, Tensor } from '@parley/engine';
-import * as z from 'zod';
 import type { Batch } from './batch.ts';
 import type { TransformerConfig } from './config.ts';
 import { BatchError, ConfigError, ModelError } from './errors.ts';
+import * as s from './schema.ts';
 import type { Transformer } from './transformer.ts';
 
 /** The head's tensors, in memory and in files. */
@@ -120,7 +120,7 @@ function checkLabels(labels: readonly string[]): void {
   if (twice !== undefined) throw new ModelError(`two labels are called ${JSON.stringify(twice)}: give each its own name`);
 }
 
-const labelsSchema = z.record(z.string(), z.string());
+const labelsSchema = s.record(s.string());
 
 /** The labels of a parsed `config.json`, by their numbers; null where it is no classifier's. Throws ConfigError. */
 export function parseLabels(json: Readonly<Record<string, unknown>>, file = 'config.json'): string[] | null {

@@ -3,9 +3,9 @@
  * What a config says and Parley does not compute is an error with the field, its value and a remedy; nothing is passed over.
  */
 import type { Activation } from '@parley/engine';
-import * as z from 'zod';
 import { type FamilyName, type OptionalFeatures, optionalFeatures, type TransformerConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
+import * as s from './schema.ts';
 
 /** One tensor of a weight file and the parameters whose values it holds. */
 export interface StoredTensor {
@@ -59,10 +59,10 @@ const FIXED: Readonly<Record<string, unknown>> = {
 };
 
 export const field = {
-  size: z.number().int().positive().max(2 ** 31 - 1),
-  layers: z.number().int().positive().max(10_000),
-  positive: z.number().positive(),
-  boolean: z.boolean(),
+  size: s.whole(1, 2 ** 31 - 1),
+  layers: s.whole(1, 10_000),
+  positive: s.number({ above: 0 }),
+  boolean: s.boolean(),
 };
 
 /** A value for a message, cut where it is long; a list in a list in a list … has no end that could be shown. */
@@ -80,15 +80,15 @@ export function show(value: unknown): string {
  * Reads the fields of `schema` out of a config and refuses what is left, unless it is harmless, null, or in `fixed` with the
  * value given there. `harmless`: further fields of this family that do not matter, dropout for one, which is for training only.
  */
-export function readFields<Shape extends z.ZodRawShape>(
+export function readFields<Shape extends s.Shape>(
   json: Readonly<Record<string, unknown>>,
   rules: {
-    readonly schema: z.ZodObject<Shape>;
+    readonly schema: s.ObjectSchema<Shape>;
     readonly fixed: Readonly<Record<string, unknown>>;
     readonly harmless: readonly string[];
     readonly file: string;
   },
-): z.output<z.ZodObject<Shape>> {
+): s.Output<s.ObjectSchema<Shape>> {
   const { schema, file } = rules;
   const fixed: Readonly<Record<string, unknown>> = { ...FIXED, ...rules.fixed };
   for (const [name, value] of Object.entries(json)) {
@@ -109,11 +109,11 @@ export function readFields<Shape extends z.ZodRawShape>(
   }
   const result = schema.safeParse(json);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const name = issue?.path.join('.') ?? '';
-  const value = issue?.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json);
+  const { path, message } = result.error;
+  const name = path.join('.');
+  const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json);
   throw new ConfigError(
-    `${file}: ${name} is ${value === undefined ? 'missing' : show(value)}: ${issue?.message ?? 'it is not valid'}; correct it`,
+    `${file}: ${name} is ${value === undefined ? 'missing' : show(value)}: ${message}; correct it`,
     { field: name, value, cause: result.error },
   );
 }

@@ -3,24 +3,24 @@
  * √C, have a tanh GELU gate and store the gains of their norms less 1, as the norms multiply with 1 + w. Gemma 3 has a further norm
  * behind each sublayer, norms on query and key, and a window in five layers of six, with a θ of its own.
  */
-import * as z from 'zod';
 import { checkConfig, type TransformerConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
 import { expectFields, type Family, field, parseActivation, readFields, writtenActivation } from './family.ts';
 import {
   KIN, kinFields, kinFiles, kinHarmless, kinTensors, layerTypes, parseKin, parseLayerTypes, sliding, writeKin, writeLayerTypes,
 } from './llama-kin.ts';
+import * as s from './schema.ts';
 
 /** As transformers computes it: in f32. */
 const embeddingScale = (hiddenSize: number): number => Math.fround(Math.sqrt(hiddenSize));
 
-const schema1 = z.object({
+const schema1 = s.object({
   ...kinFields({ vocab: 256_000, hidden: 3_072, intermediate: 24_576, layers: 28, heads: 16, context: 8_192, tied: true }),
   num_key_value_heads: field.size.nullish().default(16),
   head_dim: field.size.nullish().default(256),
   /** Said "gelu" in the first files, and the tanh GELU was meant: `hidden_activation` decides where it is there. */
-  hidden_act: z.string().default('gelu_pytorch_tanh'),
-  hidden_activation: z.string().nullish(),
+  hidden_act: s.string().default('gelu_pytorch_tanh'),
+  hidden_activation: s.string().nullish(),
   attention_bias: field.boolean.default(false),
 });
 
@@ -55,13 +55,13 @@ export const gemma: Family = {
   storedTensors: (config) => kinTensors(config, { gainOffset: true }),
 };
 
-const layered = z.strictObject({ full_attention: z.unknown(), sliding_attention: z.unknown() });
+const layered = s.strictObject({ full_attention: s.unknown(), sliding_attention: s.unknown() });
 
-const schema3 = z.object({
+const schema3 = s.object({
   ...kinFields({ vocab: 262_208, hidden: 2_304, intermediate: 9_216, layers: 26, heads: 8, context: 131_072, tied: true }),
   num_key_value_heads: field.size.nullish().default(4),
   head_dim: field.size.nullish().default(256),
-  hidden_activation: z.string().default('gelu_pytorch_tanh'),
+  hidden_activation: s.string().default('gelu_pytorch_tanh'),
   query_pre_attn_scalar: field.positive.default(256),
   sliding_window: field.size.nullish().default(4_096),
   rope_local_base_freq: field.positive.default(10_000),
@@ -76,7 +76,7 @@ function flattenRope(json: Readonly<Record<string, unknown>>, file: string): Rea
   const result = layered.safeParse(json['rope_parameters']);
   if (!result.success) return json;
   const { rope_parameters: _, ...rest } = json;
-  const local = z.object({ rope_type: z.literal('default').optional(), rope_theta: field.positive }).safeParse(result.data.sliding_attention);
+  const local = s.object({ rope_type: s.literal('default').optional(), rope_theta: field.positive }).safeParse(result.data.sliding_attention);
   if (!local.success) {
     throw new ConfigError(`${file}: rope_parameters.sliding_attention is not of type "default" with a rope_theta: correct it`, {
       field: 'rope_parameters',

@@ -1,6 +1,6 @@
 /** What a model folder says about how to generate with it, `generation_config.json`, and where sequences begin and end. */
-import * as z from 'zod';
 import { ConfigError } from './errors.ts';
+import * as s from './schema.ts';
 
 export interface GenerationConfig {
   readonly bosTokenId?: number | undefined;
@@ -11,10 +11,10 @@ export interface GenerationConfig {
   readonly defaults: Readonly<Record<string, unknown>>;
 }
 
-const id = z.number().int().nonnegative();
-const schema = z.looseObject({
+const id = s.whole(0);
+const schema = s.looseObject({
   bos_token_id: id.nullish(),
-  eos_token_id: z.union([id, z.array(id)]).nullish(),
+  eos_token_id: s.either(id, s.array(id), 'a whole number from 0, or a list of such').nullish(),
   pad_token_id: id.nullish(),
 });
 
@@ -25,9 +25,9 @@ const ORIGIN = new Set(['_from_model_config', 'transformers_version']);
 export function parseGenerationConfig(json: unknown, file = 'generation_config.json'): GenerationConfig {
   const result = schema.safeParse(json);
   if (!result.success) {
-    const issue = result.error.issues[0];
-    const name = issue?.path.join('.') ?? '';
-    throw new ConfigError(`${file}: ${name} is not a token id: ${issue?.message ?? ''}; correct it`, {
+    const { path, message } = result.error;
+    const name = path.join('.');
+    throw new ConfigError(`${file}: ${name} is not a token id: ${message}; correct it`, {
       field: name,
       value: json,
       cause: result.error,

@@ -2,14 +2,14 @@
  * GPT-2 as Hugging Face stores it (transformers, GPT2Config and GPT2LMHeadModel). Its linear layers are Conv1D, with weights
  * (in, out), and query, key and value are one layer, c_attn, of 3·C outputs.
  */
-import * as z from 'zod';
 import { checkConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
 import { expectFields, type Family, field, parseActivation, readFields, type StoredTensor, writtenActivation } from './family.ts';
 import { gpt2Config } from './presets.ts';
+import * as s from './schema.ts';
 
 /** Absent fields have the defaults of GPT2Config. */
-const schema = z.object({
+const schema = s.object({
   vocab_size: field.size.default(50_257),
   n_positions: field.size.default(1_024),
   n_ctx: field.size.nullish(),
@@ -17,7 +17,7 @@ const schema = z.object({
   n_layer: field.layers.default(12),
   n_head: field.size.default(12),
   n_inner: field.size.nullish(),
-  activation_function: z.string().default('gelu_new'),
+  activation_function: s.string().default('gelu_new'),
   layer_norm_epsilon: field.positive.default(1e-5),
   tie_word_embeddings: field.boolean.default(true),
 });

@@ -1,5 +1,4 @@
 /** Hugging Face's `config.json` to and from a TransformerConfig, whatever the family. */
-import * as z from 'zod';
 import { bert } from './bert.ts';
 import type { FamilyName, TransformerConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
@@ -9,6 +8,7 @@ import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';
 import { mistral } from './mistral.ts';
 import { qwen2, qwen3 } from './qwen.ts';
+import * as s from './schema.ts';
 
 /** By `model_type`. */
 export const families: Readonly<Record<FamilyName, Family>> = { gpt2, llama, mistral, qwen2, qwen3, gemma, gemma3_text: gemma3, bert };
@@ -18,7 +18,7 @@ export const families: Readonly<Record<FamilyName, Family>> = { gpt2, llama, mis
  * `file` is for messages.
  */
 export function parseConfigJSON(json: unknown, file = 'config.json'): TransformerConfig {
-  const object = z.record(z.string(), z.unknown()).safeParse(json);
+  const object = s.record(s.unknown()).safeParse(json);
   if (!object.success) throw new ConfigError(`${file} is not a JSON object`, { field: '', value: json });
   const { model_type: type } = object.data;
   const family = Object.values(families).find(({ name }) => name === type);

@@ -3,13 +3,13 @@
  * GemmaConfig, Gemma3TextConfig). Weights are stored (out, in), under the names Parley uses itself where it has them from Llama;
  * queries and keys are permuted so that rotary pairs are halves apart.
  */
-import * as z from 'zod';
 import type { TransformerConfig } from './config.ts';
 import { ConfigError } from './errors.ts';
 import { type Family, field, parseActivation, type StoredTensor, writtenActivation } from './family.ts';
 import { parameterSpecs } from './parameters.ts';
 import { llamaConfig } from './presets.ts';
 import { parseRope, ropeFields, writeRopeScaling } from './rope-fields.ts';
+import * as s from './schema.ts';
 
 interface Defaults {
   readonly vocab: number;
@@ -30,14 +30,14 @@ export const kinFields = (defaults: Defaults) => ({
   num_attention_heads: field.size.default(defaults.heads),
   num_key_value_heads: field.size.nullish(),
   head_dim: field.size.nullish(),
-  hidden_act: z.string().default('silu'),
+  hidden_act: s.string().default('silu'),
   max_position_embeddings: field.size.default(defaults.context),
   rms_norm_eps: field.positive.default(1e-6),
   tie_word_embeddings: field.boolean.default(defaults.tied),
   ...ropeFields,
 });
 
-type KinFields = z.output<z.ZodObject<ReturnType<typeof kinFields>>>;
+type KinFields = s.Output<s.ObjectSchema<ReturnType<typeof kinFields>>>;
 
 /** Dropout acts in training only, and Parley trains without; pretraining_tp splits the same sums. */
 export const kinHarmless = ['attention_dropout', 'pretraining_tp'];
@@ -89,10 +89,10 @@ export const writeKin = (config: TransformerConfig): Record<string, unknown> => 
 /** What all of them are. */
 export const KIN = { norm: 'rms', gated: true, positions: 'rotary' } as const satisfies Partial<TransformerConfig>;
 
-export const layerTypes = z.array(z.enum(['full_attention', 'sliding_attention'])).nullish();
+export const layerTypes = s.array(s.literal('full_attention', 'sliding_attention')).nullish();
 
 /** Which layers have a window, where `layer_types` says so; undefined where it says nothing. Throws ConfigError for too few or many. */
-export function parseLayerTypes(types: z.output<typeof layerTypes>, place: { readonly layers: number; readonly file: string }): boolean[] | undefined {
+export function parseLayerTypes(types: s.Output<typeof layerTypes>, place: { readonly layers: number; readonly file: string }): boolean[] | undefined {
   if (!types) return undefined;
   if (types.length !== place.layers) {
     throw new ConfigError(`${place.file}: layer_types names ${types.length} layers and num_hidden_layers is ${place.layers}: make them agree`, {

@@ -1,10 +1,10 @@
 /** Llama 1 to 3 as Hugging Face stores it (transformers, LlamaConfig and LlamaForCausalLM), and what is built like it: SmolLM2. */
-import * as z from 'zod';
 import { checkConfig } from './config.ts';
 import { expectFields, type Family, field, readFields } from './family.ts';
 import { KIN, kinFields, kinFiles, kinHarmless, kinTensors, parseKin, writeKin } from './llama-kin.ts';
+import * as s from './schema.ts';
 
-const schema = z.object({
+const schema = s.object({
   ...kinFields({ vocab: 32_000, hidden: 4_096, intermediate: 11_008, layers: 32, heads: 32, context: 2_048, tied: false }),
   attention_bias: field.boolean.default(false),
   mlp_bias: field.boolean.default(false),

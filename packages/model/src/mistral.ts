@@ -1,10 +1,10 @@
 /** Mistral (Jiang et al., 2023; transformers, MistralConfig and MistralForCausalLM): Llama with a sliding window in every layer. */
-import * as z from 'zod';
 import { checkConfig } from './config.ts';
 import { expectFields, type Family, field, readFields } from './family.ts';
 import { KIN, kinFields, kinFiles, kinHarmless, kinTensors, layerTypes, parseKin, parseLayerTypes, sliding, writeKin } from './llama-kin.ts';
+import * as s from './schema.ts';
 
-const schema = z.object({
+const schema = s.object({
   ...kinFields({ vocab: 32_000, hidden: 4_096, intermediate: 14_336, layers: 32, heads: 32, context: 131_072, tied: false }),
   // MistralConfig's default, unlike the others', is not as many as there are heads; null is.
   num_key_value_heads: field.size.nullish().default(8),

@@ -2,12 +2,12 @@
  * Qwen2, Qwen2.5 (Yang et al., 2024) and Qwen3 (Yang et al., 2025) as Hugging Face stores them: Llama with biases on query, key and
  * value alone (2), or with a norm on each head's query and key (3). Either may have a window in its later layers.
  */
-import * as z from 'zod';
 import { checkConfig, type TransformerConfig } from './config.ts';
 import { expectFields, type Family, field, readFields } from './family.ts';
 import {
   KIN, kinFields, kinFiles, kinHarmless, kinTensors, layerTypes, parseKin, parseLayerTypes, sliding, writeKin, writeLayerTypes,
 } from './llama-kin.ts';
+import * as s from './schema.ts';
 
 const common = {
   ...kinFields({ vocab: 151_936, hidden: 4_096, intermediate: 22_016, layers: 32, heads: 32, context: 32_768, tied: false }),
@@ -15,13 +15,13 @@ const common = {
   use_sliding_window: field.boolean.default(false),
   sliding_window: field.size.nullish().default(4_096),
   /** The first layers, which have no window. */
-  max_window_layers: z.number().int().nonnegative().default(28),
+  max_window_layers: s.whole(0).default(28),
   layer_types: layerTypes,
 };
-const schema2 = z.object(common);
-const schema3 = z.object({ ...common, head_dim: field.size.nullish().default(128), attention_bias: field.boolean.default(false) });
+const schema2 = s.object(common);
+const schema3 = s.object({ ...common, head_dim: field.size.nullish().default(128), attention_bias: field.boolean.default(false) });
 
-function windows(fields: z.output<typeof schema2>, config: TransformerConfig, file: string): Partial<TransformerConfig> {
+function windows(fields: s.Output<typeof schema2>, config: TransformerConfig, file: string): Partial<TransformerConfig> {
   if (!fields.use_sliding_window) return {};
   const named = parseLayerTypes(fields.layer_types, { layers: config.layers, file });
   return sliding(fields.sliding_window, named ?? Array.from({ length: config.layers }, (_, layer) => layer >= fields.max_window_layers));

@@ -1,13 +1,13 @@
 /** Rotary positions as a `config.json` writes them: `rope_theta` and `rope_scaling`, or transformers 5's `rope_parameters` for both. */
-import * as z from 'zod';
 import { ConfigError } from './errors.ts';
 import { field } from './family.ts';
 import type { RopeScaling } from './rope.ts';
+import * as s from './schema.ts';
 
-const parameters = z.strictObject({
-  rope_type: z.string().optional(),
+const parameters = s.strictObject({
+  rope_type: s.string().optional(),
   /** The older name. */
-  type: z.string().optional(),
+  type: s.string().optional(),
   rope_theta: field.positive.optional(),
   factor: field.positive.optional(),
   original_max_position_embeddings: field.size.optional(),
@@ -16,10 +16,10 @@ const parameters = z.strictObject({
   attention_factor: field.positive.nullish(),
   beta_fast: field.positive.nullish(),
   beta_slow: field.positive.nullish(),
-  truncate: z.boolean().optional(),
+  truncate: s.boolean().optional(),
 });
 
-export type RopeParameters = z.output<typeof parameters>;
+export type RopeParameters = s.Output<typeof parameters>;
 
 /** For the schema of a family's config. */
 export const ropeFields = {

@@ -5,8 +5,8 @@
  *
  * This file is the format alone. Bytes come from a ByteSource by ranges, so that a file is never held as a whole.
  */
-import * as z from 'zod';
 import { CheckpointError, count } from './errors.ts';
+import * as s from './schema.ts';
 
 /** Random access to a file's bytes: a file handle, an HTTP resource with ranges, a Blob. */
 export interface ByteSource {
@@ -41,8 +41,8 @@ export interface SafetensorsHeader {
 const MAXIMUM_HEADER = 100_000_000;
 const LENGTH_BYTES = 8;
 
-const whole = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
-const entrySchema = z.strictObject({ dtype: z.string(), shape: z.array(whole), data_offsets: z.tuple([whole, whole]) });
+const whole = s.whole(0);
+const entrySchema = s.strictObject({ dtype: s.string(), shape: s.array(whole), data_offsets: s.pair(whole) });
 
 /** Reads and checks a file's header. Throws CheckpointError naming the file and, where one is to blame, the tensor. */
 export async function readSafetensorsHeader(source: ByteSource): Promise<SafetensorsHeader> {
@@ -85,7 +85,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
   let metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(parsed as Record<string, unknown>)) {
     if (name === '__metadata__') {
-      const result = z.record(z.string(), z.string()).safeParse(value);
+      const result = s.record(s.string()).safeParse(value);
       if (!result.success) fail('__metadata__ is not a map of strings', { cause: result.error });
       metadata = result.data ?? {};
       continue;

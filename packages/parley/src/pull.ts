@@ -1,6 +1,6 @@
 /** `parley pull` and `parley models remove`: what is told while a model is fetched, and asked before one is deleted. */
 import { formatBytes } from '@parley/engine';
-import { type CachedModel, cacheFolder, findCached, findToken, HubError, listCached, listUnfinished, parseHubName, type PullEvent, pullModel, removeCached } from '@parley/model/node';
+import { type CachedModel, cacheFolder, findCached, findToken, HubError, listCached, listUnfinished, parseHubName, type PullEvent, pullModel, removeCached } from '@parley/model/hub';
 import { agreed } from './ask.ts';
 import { UsageError } from './errors.ts';
 import { catchInterrupts } from './interrupts.ts';

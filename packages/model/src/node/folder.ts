@@ -5,13 +5,13 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Backend, Tensor } from '@parley/engine';
-import * as z from 'zod';
 import { headNames, labelsJSON, parseLabels, SequenceClassifier } from '../classifier.ts';
 import { Checkpoint, encodeCheckpoint, type FileDType, type LoadWeightsOptions, loadTransformer } from '../checkpoint.ts';
 import type { TransformerConfig } from '../config.ts';
 import { CheckpointError, ModelError } from '../errors.ts';
 import { type GenerationConfig, parseGenerationConfig, tokenIdsJSON } from '../generation-config.ts';
 import { parseConfigJSON, toConfigJSON } from '../hugging-face.ts';
+import * as s from '../schema.ts';
 import type { Transformer } from '../transformer.ts';
 import { loadGguf } from '../gguf/load.ts';
 import { FileSource, readJSON, writeAtomic, writeJSON } from './files.ts';
@@ -132,7 +132,7 @@ export async function weightFileBytes(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
+const indexSchema = s.object({ weight_map: s.record(s.string()) });
 
 /** The weight files of a folder and, for several, which of them has which tensor. */
 async function weightFiles(folder: string): Promise<{ files: string[]; index: Map<string, number> | null }> {

@@ -9,7 +9,7 @@ import { ModelNotFoundError } from '../errors.ts';
 import { nearestName } from '../nearest-name.ts';
 import { CONFIG_FILE } from './folder.ts';
 import { ggufIn } from './gguf.ts';
-import { type CachedModel, findCached, listCached } from './hub/cache.ts';
+import type { CachedModel } from './hub/cache.ts';
 import { parseHubName } from './hub/name.ts';
 import { cacheFolder } from './hub/settings.ts';
 
@@ -42,6 +42,18 @@ async function isModelFolder(folder: string): Promise<boolean> {
 
 /** Models that can be named, shipped ones first, each by name. A trained model of a shipped one's name is hidden by it. */
 export async function listModels(options: ResolveOptions = {}): Promise<ListedModel[]> {
+  const models = await localModels(options);
+  const { listCached } = await import('./hub/cache.ts');
+  for (const model of await listCached(options.cache ?? cacheFolder())) {
+    // Single files, or several models in one: see `pulledPath`.
+    const path = await pulledPath(model).catch(() => undefined);
+    if (path !== undefined) models.set(model.name, { name: model.name, folder: path, source: 'pulled' });
+  }
+  return [...models.values()];
+}
+
+/** The shipped models and the trained ones, by name. Names of hubs have a slash and are none of theirs. */
+async function localModels(options: ResolveOptions): Promise<Map<string, ListedModel>> {
   const models = new Map<string, ListedModel>();
   const places = [
     { source: 'shipped', root: options.shipped ?? shippedFolder() },
@@ -59,12 +71,7 @@ export async function listModels(options: ResolveOptions = {}): Promise<ListedMo
       }
     }
   }
-  for (const model of await listCached(options.cache ?? cacheFolder())) {
-    // Single files, or several models in one: see `pulledPath`.
-    const path = await pulledPath(model).catch(() => undefined);
-    if (path !== undefined) models.set(model.name, { name: model.name, folder: path, source: 'pulled' });
-  }
-  return [...models.values()];
+  return models;
 }
 
 /** What is opened of a model that was pulled. Throws ModelNotFoundError where that is not one whole model. */
@@ -83,11 +90,15 @@ export async function resolveModel(name: string, options: ResolveOptions = {}): 
   for (const folder of [name, join(name, RUN_MODEL)]) {
     if (name !== '' && (await isModelFolder(folder))) return resolve(folder);
   }
+  // What lies here is found without the hub's part of the program, which takes longer to load than a small model.
+  const local = (await localModels(options)).get(name);
+  if (local) return local.folder;
   const models = await listModels(options);
   const found = models.find((model) => model.name === name);
   if (found) return found.folder;
   const hubName = parseHubName(name);
   if (hubName) {
+    const { findCached } = await import('./hub/cache.ts');
     const pulled = await findCached(options.cache ?? cacheFolder(), name);
     if (pulled) return await pulledPath(pulled);
     const near = nearestName(name, models.map((model) => model.name));
