@@ -151,7 +151,7 @@ test('pages of named origins may use /v1 and read its errors; no others, and not
   expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([401, 'https://app.example']);
   for (const [path, origin] of [['/v1/chat/completions', 'https://evil.example'], ['/v1/models', 'null'], ['/api/session', 'https://app.example']] as const) {
     const response = await ask1(path, origin);
-    expect([path, response.status, response.headers.get('access-control-allow-origin')]).toEqual([path, 404, null]);
+    expect([path, response.status, response.headers.get('access-control-allow-origin')]).toEqual([path, 405, null]);
   }
 });
 

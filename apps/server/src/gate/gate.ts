@@ -181,8 +181,29 @@ export function routeOf(context: Context<Environment>): Route & { readonly name:
   const name = matched === undefined ? '' : `${matched.method} ${matched.path}`;
   const route = Object.hasOwn(ROUTES, name) ? ROUTES[name] : undefined;
   const caught = name === 'GET /*' && /^\/(?:v1|api)(?:\/|$)/.test(path);
-  if (route === undefined || caught) throw new ApiError(`Invalid URL (${method} ${path})`, { status: 404, code: 'unknown_url' });
+  if (route === undefined || caught) throw noRoute(method, path);
   return { ...route, name };
+}
+
+/** What paths of the table look like, with the methods that they take. The page's files may be anywhere: they are no such path. */
+const PATHS: readonly { readonly form: RegExp; readonly methods: readonly string[] }[] =
+  [...Map.groupBy(Object.keys(ROUTES).map((name) => name.split(' ')), ([, path = '']) => path)]
+    .filter(([path]) => !path.includes('*'))
+    .map(([path, names]) => ({ form: formOf(path), methods: names.map(([method = '']) => method) }));
+
+/** `:name` is one part of a path, `:name{.+}` the rest of it. */
+function formOf(path: string): RegExp {
+  return new RegExp(`^${path.replace(/:\w+(\{\.\+\})?|\./g, (part, rest?: string) => (part === '.' ? '\\.' : rest === undefined ? '[^/]+' : '.+'))}$`);
+}
+
+function noRoute(method: string, path: string): ApiError {
+  const methodsOf = (of: string): readonly string[] => PATHS.filter(({ form }) => form.test(of)).flatMap(({ methods }) => methods);
+  const methods = methodsOf(path);
+  if (methods.length > 0 && !methods.includes(method)) {
+    return new ApiError(`Not allowed to ${method} on ${path}: it takes ${methods.join(', ')}.`, { status: 405, code: 'method_not_supported', headers: { allow: methods.join(', ') } });
+  }
+  const below = methodsOf(`/v1${path}`).includes(method) ? `: the base URL ends in /v1, so that this is /v1${path}` : '';
+  return new ApiError(`Invalid URL (${method} ${path})${below}`, { status: 404, code: 'unknown_url' });
 }
 
 /** A form of another site may be sent without asking us first; JSON may not. */

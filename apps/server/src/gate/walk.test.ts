@@ -56,8 +56,9 @@ const outcomes = async (of: Hono<Environment>, headers: Record<string, string>):
 const expected = (of: Hono<Environment>, by: (need: string) => string): Record<string, string> => Object.fromEntries(walk(of).map((route) => [route.name, by(needOf(route))]));
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` });
 
-test('every route of the app is in the table', () => {
+test('every route of the app is in the table, and the table has no other', () => {
   const routes = walk(app);
+  expect(Object.keys(ROUTES).filter((name) => !routes.some((route) => route.name === name))).toEqual([]);
   expect(routes.filter((route) => needOf(route) === 'missing').map(({ name }) => name)).toEqual([]);
   expect(routes.length).toBeGreaterThan(25);
 });
@@ -123,10 +124,19 @@ test('a route that is not in the table is not there, for whoever asks', async ()
   local.get('/v1/forgotten', (context) => context.text('open'));
   local.all('/v1/all', (context) => context.text('open'));
   local.post('/api/forgotten', (context) => context.text('open'));
-  for (const [method, path] of [['GET', '/v1/forgotten'], ['GET', '/v1/all'], ['POST', '/v1/all'], ['POST', '/api/forgotten'], ['GET', '/api/nowhere'], ['PUT', '/v1/models'], ['OPTIONS', '/v1/models']] as const) {
+  for (const [method, path] of [['GET', '/v1/forgotten'], ['GET', '/v1/all'], ['POST', '/v1/all'], ['POST', '/api/forgotten'], ['GET', '/api/nowhere']] as const) {
     const response = await ask(local, { method, path });
     expect([path, response.status, await codeOf(response)]).toEqual([path, 404, 'unknown_url']);
   }
+  // The table is no secret: what a path takes is told, whatever it is asked for.
+  for (const [method, path, allowed] of [
+    ['PUT', '/v1/models', 'GET'], ['OPTIONS', '/v1/models', 'GET'], ['GET', '/v1/chat/completions', 'POST'], ['PUT', '/v1/responses/resp_1', 'GET, DELETE'], ['DELETE', '/v1/models/a/b', 'GET'],
+  ] as const) {
+    const response = await ask(local, { method, path });
+    expect([path, response.status, await codeOf(response), response.headers.get('allow')]).toEqual([path, 405, 'method_not_supported', allowed]);
+  }
+  const bare = await ask(local, { method: 'POST', path: '/chat/completions' });
+  expect([bare.status, ((await bare.json()) as { error: { message: string } }).error.message]).toEqual([404, 'Invalid URL (POST /chat/completions): the base URL ends in /v1, so that this is /v1/chat/completions']);
 });
 
 test('on this machine, without keys and accounts, nobody is asked; but not for another name, not for a page of another origin, not through a proxy', async () => {
