@@ -1,5 +1,5 @@
 /** From the wire's fields to options of generation, and from generation's errors to the wire's. */
-import { ConstraintError, ContextOverflowError, GenerateError, type GenerateOptions, OptionError, QueueFullError } from '@parley/generate';
+import { ConstraintError, ContextOverflowError, GenerateError, type GenerateOptions, GeneratorClosedError, OptionError, QueueFullError } from '@parley/generate';
 import { ApiError, type ChatCompletionRequest, type CompletionRequest, invalidRequest } from '@parley/protocol';
 import { ChatTemplateError } from '@parley/tokenizer';
 import type { OpenModel } from './models.ts';
@@ -53,16 +53,24 @@ export function generateOptions(fields: Fields, model: OpenModel): GenerateOptio
 /** Greedy answers to one prompt are all the same: `n` of them are one, told n times. */
 export const isGreedy = (options: GenerateOptions): boolean => options.doSample === false && (options.numBeams ?? 1) === 1;
 
+/** Any error, with an endpoint's own names for what others call by the names of chat completions. */
+export function renamed(error: unknown, names: Readonly<Record<string, string>>): ApiError {
+  const failure = toApiError(error);
+  const name = failure.param !== null && Object.hasOwn(names, failure.param) ? names[failure.param] : undefined;
+  if (name === undefined) return failure;
+  const { status, type, code, headers } = failure;
+  const message = Object.entries(names).reduce((text, [theirs, own]) => text.replace(new RegExp(`\\b${theirs}\\b`, 'g'), own), failure.message);
+  return new ApiError(message, { status, type, param: name, code, headers, cause: error });
+}
+
 /** Any error as one that HTTP can tell. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof ContextOverflowError) {
     const { promptTokens, newTokens, contextLength } = error;
-    const asked = newTokens === null ? `${promptTokens} tokens` : `${promptTokens + newTokens} tokens (${promptTokens} in the prompt, ${newTokens} in the answer)`;
-    return invalidRequest(
-      `This model's maximum context length is ${contextLength} tokens, and you asked for ${asked}. Shorten the prompt or lower max_tokens.`,
-      'messages', 'context_length_exceeded',
-    );
+    const [asked, remedy] = newTokens === null || newTokens === 0 ? [`has ${promptTokens} tokens`, 'Shorten it']
+      : [`and your max_tokens come to ${promptTokens + newTokens} tokens (${promptTokens} + ${newTokens})`, 'Shorten the prompt or lower max_tokens'];
+    return invalidRequest(`This model's maximum context length is ${contextLength} tokens, but your prompt ${asked}. ${remedy}.`, 'messages', 'context_length_exceeded');
   }
   if (error instanceof OptionError) {
     const param = NAMES[error.option] ?? error.option;
@@ -76,6 +84,10 @@ export function toApiError(error: unknown): ApiError {
   // Templates refuse orders of messages that their model has never seen.
   if (error instanceof ChatTemplateError) return invalidRequest(error.message, 'messages', 'invalid_value');
   if (error instanceof ConstraintError) return invalidRequest(error.message, 'response_format', 'invalid_json_schema');
+  // Nothing that was asked: its thread is gone, or the server ends.
+  if (error instanceof GeneratorClosedError) {
+    return new ApiError('The model was closed before the answer was whole. Try again.', { status: 503, code: 'model_closed', cause: error });
+  }
   if (error instanceof GenerateError) return invalidRequest(error.message);
   return new ApiError('The server had an error while processing your request.', { status: 500, cause: error });
 }

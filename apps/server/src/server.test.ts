@@ -1,7 +1,7 @@
 /** The official client against the service, with the model that ships; what it gets is held to OpenAI's own specification. */
 import { request as httpRequest } from 'node:http';
 import { Ajv } from 'ajv';
-import OpenAI, { APIError, BadRequestError, NotFoundError } from 'openai';
+import OpenAI, { APIError, BadRequestError, NotFoundError, RateLimitError } from 'openai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createApp } from './app.ts';
 import { Models } from './models.ts';
@@ -75,6 +75,11 @@ test('completions take every form of prompt, echo, best_of, and the names and pa
   const { tokens = [], text_offset: offsets = [], token_logprobs: values = [] } = several.choices[0]?.logprobs ?? {};
   expect([tokens.length, offsets.length, values.length]).toEqual([tokens.length, tokens.length, tokens.length]);
   expect(tokens.join('')).toBe(several.choices[0]?.text);
+  // The token that was drawn is told with the likeliest, also where it is none of them.
+  const drawn = (await client.completions.create({ model: 'parley-nano', prompt: 'The', max_tokens: 12, temperature: 2, seed: 1, logprobs: 1 })).choices[0]?.logprobs;
+  expect(drawn?.top_logprobs?.map((top, i) => top[drawn.tokens?.[i] ?? ''])).toEqual(drawn?.token_logprobs);
+  const sizes = drawn?.top_logprobs?.map((top) => Object.keys(top).length) ?? [];
+  expect([Math.min(...sizes) >= 1, Math.max(...sizes)]).toEqual([true, 2]);
   const { tokenizer } = await models.get('parley-nano');
   const asTokens = await client.completions.create({ model: 'parley-nano', prompt: [tokenizer.encode('The'), tokenizer.encode('A dog')], ...ask });
   expect(asTokens.choices.map(({ text }) => text)).toEqual(several.choices.map(({ text }) => text));
@@ -153,6 +158,11 @@ test.each([
   ['functions of the older form', '/v1/chat/completions', { model: 'parley-nano', messages: hello, functions: [{ name: 'f' }] }, 400, 'functions', 'invalid_value'],
   ['a suffix', '/v1/completions', { model: 'parley-nano', prompt: 'a', suffix: 'b' }, 400, 'suffix', 'invalid_value'],
   ['best_of below n', '/v1/completions', { model: 'parley-nano', prompt: 'a', best_of: 1, n: 2 }, 400, 'best_of', 'invalid_value'],
+  ['too long a text', '/v1/completions', { model: 'parley-nano', prompt: 'word '.repeat(900) }, 400, 'prompt', 'context_length_exceeded'],
+  ['too long a text to embed', '/v1/embeddings', { model: 'parley-nano', input: 'word '.repeat(900) }, 400, 'input', 'context_length_exceeded'],
+  ['a token that is none, echoed', '/v1/completions', { model: 'parley-nano', prompt: [1e9], echo: true }, 400, 'prompt', 'invalid_value'],
+  ['a token that is none', '/v1/completions', { model: 'parley-nano', prompt: [1e9] }, 400, null, null],
+  ['a token that is none, to embed', '/v1/embeddings', { model: 'parley-nano', input: [1e9] }, 400, null, null],
   ['no JSON', '/v1/chat/completions', '{"model": ', 400, null, null],
   ['a list', '/v1/completions', '[]', 400, null, null],
 ] as const)('%s is an error in all four fields', async (_, path, body, status, param, code) => {
@@ -162,6 +172,42 @@ test.each([
   expect([response.status, answer.error['param'], answer.error['code']]).toEqual([status, param, code]);
   expect(Object.keys(answer.error).toSorted()).toEqual(['code', 'message', 'param', 'type']);
   expect(response.headers.get('x-request-id')).toMatch(/^req_[0-9a-f]{32}$/);
+});
+
+test.each([
+  [{ temperature: 3 }, "'temperature' is 3: has to be at most 2"], [{ n: 0 }, "'n' is 0: has to be at least 1"], [{ messages: [] }, "'messages' is []: has to be at least 1 entry"],
+  [{ messages: 'Hi' }, `'messages' is "Hi": has to be a list`], [{ seed: 0.5 }, "'seed' is 0.5: has to be a whole number"], [{ top_p: 0 }, "'top_p' is 0: has to be above 0"],
+  [{ stream: 'yes' }, `'stream' is "yes": has to be true or false`],
+  [{ messages: [{ role: 'user', content: 'word '.repeat(900) }] }, "This model's maximum context length is 512 tokens, but your prompt has 912 tokens. Shorten it."],
+  [{ max_tokens: 600 }, "but your prompt and your max_tokens come to"],
+])('%o is refused in plain words', async (wrong, message) => {
+  const response = await raw('/v1/chat/completions', json({ model: 'parley-nano', messages: hello, ...wrong }));
+  expect([response.status, ((await response.json()) as { error: { message: string } }).error.message]).toEqual([400, expect.stringContaining(message)]);
+});
+
+/** An answer that does not end before it has to. */
+const endless = async (): Promise<Record<string, number>> => Object.fromEntries([...(await models.get('parley-nano')).tokenizer.specialTokens.values()].map((token) => [token, -100]));
+
+test('who finds the queue full is told when to come again, by a status, streamed or not', async () => {
+  await using small = new Models({ models: ['parley-nano'], open: { threads: 1, batching: { maxBatch: 1, queueLimit: 0 } } });
+  const app = createApp({ models: small });
+  const own = new OpenAI({ apiKey: 'none', baseURL: 'http://127.0.0.1/v1', maxRetries: 0, fetch: async (url, init) => app.request(url as string, init as RequestInit) });
+  const running = await own.chat.completions.create({ model: 'parley-nano', messages: hello, stream: true, max_tokens: 400, temperature: 2, logit_bias: await endless() });
+  await running[Symbol.asyncIterator]().next();
+  for (const stream of [false, true]) {
+    const refused: readonly (() => Promise<unknown>)[] = [
+      async () => await own.chat.completions.create({ model: 'parley-nano', messages: hello, stream }),
+      async () => await own.completions.create({ model: 'parley-nano', prompt: 'The', stream }),
+      async () => await own.responses.create({ model: 'parley-nano', input: 'Hello!', stream, store: false }),
+    ];
+    for (const ask of refused) {
+      const error: unknown = await ask().catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(RateLimitError);
+      expect(error).toMatchObject({ code: 'server_overloaded', type: 'rate_limit_error' });
+      expect((error as APIError).headers?.get('retry-after')).toMatch(/^[1-9]\d*$/);
+    }
+  }
+  running.controller.abort();
 });
 
 test('the client raises its own classes of errors, unknown routes too', async () => {

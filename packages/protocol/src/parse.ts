@@ -19,6 +19,22 @@ function deepest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue | undefi
   return best === undefined ? issue : { ...best, path: [...issue.path, ...best.path] };
 }
 
+/** What zod calls its types, in the words of errors here. */
+const TYPES: Readonly<Record<string, string>> = { array: 'a list', object: 'an object', record: 'an object', string: 'a text', number: 'a number', int: 'a whole number', boolean: 'true or false', null: 'null' };
+
+/** What the field has to be: the schema's own words where it has some. */
+function problemOf(issue: z.core.$ZodIssue): string {
+  if (!/^(?:Too (?:big|small)|Invalid (?:input|option)): /.test(issue.message)) return issue.message;
+  const unit = (count: number | bigint, origin: string): string => (origin === 'array' ? `${count} ${count === 1 ? 'entry' : 'entries'}` : origin === 'string' ? `${count} ${count === 1 ? 'character' : 'characters'}` : String(count));
+  switch (issue.code) {
+    case 'too_big': return `has to be ${issue.inclusive === false ? 'below' : 'at most'} ${unit(issue.maximum, issue.origin)}`;
+    case 'too_small': return `has to be ${issue.inclusive === false ? 'above' : 'at least'} ${unit(issue.minimum, issue.origin)}`;
+    case 'invalid_type': return `has to be ${TYPES[issue.expected] ?? issue.expected}`;
+    case 'invalid_value': return `has to be ${issue.values.map(String).join(', ').replace(/, ([^,]*)$/, ' or $1')}`;
+    default: return issue.message;
+  }
+}
+
 function describe(issue: z.core.$ZodIssue | undefined, body: object): ApiError {
   if (issue === undefined) return invalidRequest('the body is not what this endpoint takes');
   const where = issue.path.map(String).join('.');
@@ -30,5 +46,5 @@ function describe(issue: z.core.$ZodIssue | undefined, body: object): ApiError {
   for (const part of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[part];
   if (value === undefined) return invalidRequest(`Missing required parameter: '${where}'.`, where, 'missing_required_parameter');
   const shown = JSON.stringify(value) ?? typeof value;
-  return invalidRequest(`'${where}' is ${shown.length > 80 ? `${shown.slice(0, 77)}…` : shown}: ${issue.message}`, where, 'invalid_value');
+  return invalidRequest(`'${where}' is ${shown.length > 80 ? `${shown.slice(0, 77)}…` : shown}: ${problemOf(issue)}`, where, 'invalid_value');
 }

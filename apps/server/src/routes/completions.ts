@@ -1,9 +1,9 @@
 /** POST /v1/completions and, for programs of 2021, POST /v1/engines/{engine}/completions. */
 import { collect, type GeneratedSequence, type GenerateEvent, type GenerateOptions, type LogProbabilities, type Prompt } from '@parley/generate';
 import { type Completion, type CompletionLogprobs, type CompletionRequest, completionRequest, invalidRequest, parseRequest } from '@parley/protocol';
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import type { Environment } from '../app.ts';
-import { generateOptions, isGreedy } from '../generation.ts';
+import { generateOptions, isGreedy, renamed } from '../generation.ts';
 import type { Models, OpenModel } from '../models.ts';
 import { eventStream, readBody } from '../stream.ts';
 import { LEAST_LOGPROB, newId, seconds, usageOf } from '../wire.ts';
@@ -12,12 +12,18 @@ import { LEAST_LOGPROB, newId, seconds, usageOf } from '../wire.ts';
 const DEFAULT_MAX_TOKENS = 16;
 
 export function completionRoutes(app: Hono<Environment>, models: Models): void {
-  const answer = async (request: CompletionRequest, name: string, context: Parameters<typeof eventStream>[0]): Promise<Response> => {
+  const answer = async (request: CompletionRequest, name: string, context: Context<Environment>): Promise<Response> => {
     const model = await models.get(name);
     const plan = planOf(request, model);
     const head = { id: newId('cmpl'), object: 'text_completion' as const, created: seconds(), model: model.id };
     const { id: queueKey } = context.get('identity');
-    const run = (signal: AbortSignal) => context.get('usage').count(model.id, model.generator.generate(plan.prompts, { ...plan.options, queueKey, signal }));
+    const run = async function* (signal: AbortSignal): AsyncGenerator<GenerateEvent, void> {
+      try {
+        yield* context.get('usage').count(model.id, model.generator.generate(plan.prompts, { ...plan.options, queueKey, signal }));
+      } catch (error) {
+        throw renamed(error, { messages: 'prompt' });
+      }
+    };
     if (request.stream === true) return eventStream(context, (signal) => chunks(run(signal), { head, request, model, plan }));
 
     const { sequences, usage } = await collect(run(context.get('signal')));
@@ -57,7 +63,6 @@ interface Plan {
 }
 
 function planOf(request: CompletionRequest, model: OpenModel): Plan {
-  const { tokenizer } = model;
   const prompts = promptsOf(request, model);
   const wanted = request.n ?? 1;
   const best = request.best_of ?? wanted;
@@ -71,7 +76,7 @@ function planOf(request: CompletionRequest, model: OpenModel): Plan {
   const copies = isGreedy(base) ? wanted : 1;
   const reported = typeof request.logprobs === 'number' ? request.logprobs : best > wanted ? 0 : null;
   return {
-    prompts, texts: prompts.map((prompt) => (typeof prompt === 'string' ? prompt : tokenizer.decode('tokens' in prompt ? [...prompt.tokens] : []))),
+    prompts, texts: request.echo === true ? prompts.map((prompt) => textOf(prompt, model)) : [],
     answers: copies > 1 ? 1 : wanted, candidates: copies > 1 || isGreedy(base) ? 1 : best, copies,
     options: {
       ...base, maxNewTokens: request.max_tokens ?? DEFAULT_MAX_TOKENS, ...(isGreedy(base) && { numReturnSequences: 1 }),
@@ -85,6 +90,15 @@ function promptsOf({ prompt }: CompletionRequest, { tokenizer }: OpenModel): Pro
   if (typeof prompt === 'string') return [prompt];
   if (isNumbers(prompt)) return [{ tokens: prompt }];
   return prompt.map((each): Prompt => (typeof each === 'string' ? each : { tokens: each as readonly number[] }));
+}
+
+/** Throws ApiError for ids that are no tokens. */
+function textOf(prompt: Prompt, { tokenizer }: OpenModel): string {
+  if (typeof prompt === 'string') return prompt;
+  const tokens = 'tokens' in prompt ? prompt.tokens : [];
+  const wrong = tokens.find((token) => token >= tokenizer.vocabSize);
+  if (wrong !== undefined) throw invalidRequest(`'prompt' has the token ${wrong}: ids of this model are below ${tokenizer.vocabSize}`, 'prompt', 'invalid_value');
+  return tokenizer.decode([...tokens]);
 }
 
 const isNumbers = (list: readonly unknown[]): list is readonly number[] => list.every((each) => typeof each === 'number');
@@ -139,13 +153,18 @@ async function* chunks(events: AsyncIterable<GenerateEvent>, { head, request, mo
   }
 }
 
+/** The chosen token is among the likeliest of its place, or comes after them: one more than was asked for. */
 function logprobsOf(tokens: readonly number[], all: readonly LogProbabilities[], { model, offset, top }: { model: OpenModel; offset: number; top: number }): CompletionLogprobs {
   const texts = tokens.map((token) => model.tokenizer.decode([token]));
+  const values = all.map(({ logProbability }) => Math.max(LEAST_LOGPROB, logProbability));
   let at = offset;
   return {
     tokens: texts,
-    token_logprobs: all.map(({ logProbability }) => Math.max(LEAST_LOGPROB, logProbability)),
-    top_logprobs: top === 0 ? null : all.map((each) => Object.fromEntries(each.top.map(({ token, logProbability }) => [model.tokenizer.decode([token]), Math.max(LEAST_LOGPROB, logProbability)]))),
+    token_logprobs: values,
+    top_logprobs: top === 0 ? null : all.map((each, i) => ({
+      ...Object.fromEntries(each.top.map(({ token, logProbability }) => [model.tokenizer.decode([token]), Math.max(LEAST_LOGPROB, logProbability)])),
+      [texts[i] ?? '']: values[i] ?? LEAST_LOGPROB,
+    })),
     text_offset: texts.map((text) => {
       const start = at;
       at += text.length;

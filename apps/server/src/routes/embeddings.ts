@@ -3,13 +3,16 @@ import { type EmbeddingResponse, embeddingRequest, parseRequest } from '@parley/
 import type { Hono } from 'hono';
 import type { Environment } from '../app.ts';
 import type { Models } from '../models.ts';
+import { renamed } from '../generation.ts';
 import { readBody } from '../stream.ts';
 
 export function embeddingRoutes(app: Hono<Environment>, models: Models): void {
   app.post('/v1/embeddings', async (context) => {
     const { model: name, input, encoding_format: format } = parseRequest(embeddingRequest, await readBody(context));
     const model = await models.get(name);
-    const { vectors, tokens } = await model.generator.embed(listOf(input), { signal: context.get('signal') });
+    const { vectors, tokens } = await model.generator.embed(listOf(input), { signal: context.get('signal') }).catch((error: unknown) => {
+      throw renamed(error, { messages: 'input', prompt: 'input' });
+    });
     context.get('usage').add({ model: model.id, promptTokens: tokens, completionTokens: 0, cachedTokens: 0 });
     const written = (vector: Float32Array): number[] | string => (format === 'base64' ? base64(vector) : [...vector]);
     return context.json({

@@ -6,7 +6,7 @@ import {
 } from '@parley/protocol';
 import type { Context, Hono } from 'hono';
 import type { Environment } from '../app.ts';
-import { generateOptions, toApiError } from '../generation.ts';
+import { generateOptions, renamed } from '../generation.ts';
 import type { Models, OpenModel } from '../models.ts';
 import { messagesOf, newItemId, resourcesOf } from '../responses/items.ts';
 import { type ResponseHead, ResponseWriter } from '../responses/writer.ts';
@@ -52,7 +52,7 @@ export function responseRoutes(app: Hono<Environment>, models: Models, store?: S
     try {
       for await (const event of write(context.get('signal'))) last = event;
     } catch (error) {
-      throw renamed(error);
+      throw renamed(error, NAMES);
     }
     return context.json(last !== undefined && 'response' in last ? last.response : {});
   });
@@ -147,7 +147,7 @@ async function* numbered(events: AsyncIterable<ResponseEvent>, writer: ResponseW
   try {
     for await (const event of events) yield { ...event, sequence_number: count++ };
   } catch (error) {
-    const failure = renamed(error);
+    const failure = renamed(error, NAMES);
     // Who has left is told nothing; who is cut off by the server's end is.
     if (!writer.begun || (signal.aborted && failure.status === 499)) throw failure;
     context.get('record').error = failure.code ?? failure.type;
@@ -158,14 +158,6 @@ async function* numbered(events: AsyncIterable<ResponseEvent>, writer: ResponseW
 
 /** This endpoint's names for what other errors call by the older ones. */
 const NAMES: Readonly<Record<string, string>> = { messages: 'input', max_tokens: 'max_output_tokens', response_format: 'text.format' };
-
-function renamed(error: unknown): ApiError {
-  const failure = toApiError(error);
-  const name = failure.param === null || !Object.hasOwn(NAMES, failure.param) ? undefined : NAMES[failure.param];
-  if (name === undefined) return failure;
-  const { status, type, code, headers } = failure;
-  return new ApiError(failure.message.replaceAll('max_tokens', 'max_output_tokens'), { status, type, param: name, code, headers, cause: error });
-}
 
 /** GET …/input_items: this request's own items, newest first unless asked otherwise. */
 function listed(items: readonly ResponseInputResource[], context: Context<Environment>): ResponseInputList {
