@@ -1,7 +1,7 @@
 /** People who sign in to the page, and their sessions. */
-import type { Selectable } from 'kysely';
-import type { Context, Tables } from './database.ts';
-import { erase } from './erase.ts';
+import type { Insertable, Selectable } from 'kysely';
+import type { Context, Queries, Tables } from './database.ts';
+import { erase, handOver } from './erase.ts';
 import { newId, newSecret, sha256 } from './ids.ts';
 import { checkPassword, type Cost, hasCost, hashPassword, verifyPassword } from './passwords.ts';
 import { type Account, type Accounts, StoreError } from './types.ts';
@@ -20,18 +20,34 @@ export function accounts({ db, engine, now }: Context, cost: Cost): Accounts {
 
   const byName = async (name: string) => await db.selectFrom('accounts').selectAll().where('name_folded', '=', fold(name)).executeTakeFirst();
 
+  const newRow = async ({ name, password }: { readonly name: string; readonly password: string }): Promise<Insertable<Tables['accounts']>> => {
+    if (fold(name) === '') throw new StoreError('invalid', 'the account has no name');
+    if (name.length > LONGEST_NAME) throw new StoreError('invalid', `the account's name has ${name.length} characters: it takes ${LONGEST_NAME} at most`);
+    checkPassword(password);
+    return { id: newId('acc'), name: name.trim(), name_folded: fold(name), password: await hashPassword(password, cost), created_at: now(), last_sign_in_at: null };
+  };
+
+  const insert = async (on: Queries, row: Insertable<Tables['accounts']>): Promise<Account> => {
+    try {
+      return toAccount(await on.insertInto('accounts').values(row).returningAll().executeTakeFirstOrThrow());
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'conflict') throw new StoreError('conflict', `there is an account '${row.name}' already`, { cause: error });
+      throw error;
+    }
+  };
+
   return {
-    async create({ name, password }) {
-      if (fold(name) === '') throw new StoreError('invalid', 'the account has no name');
-      if (name.length > LONGEST_NAME) throw new StoreError('invalid', `the account's name has ${name.length} characters: it takes ${LONGEST_NAME} at most`);
-      checkPassword(password);
-      const row = { id: newId('acc'), name: name.trim(), name_folded: fold(name), password: await hashPassword(password, cost), created_at: now(), last_sign_in_at: null };
-      try {
-        return toAccount(await db.insertInto('accounts').values(row).returningAll().executeTakeFirstOrThrow());
-      } catch (error) {
-        if (error instanceof StoreError && error.code === 'conflict') throw new StoreError('conflict', `there is an account '${name}' already`, { cause: error });
-        throw error;
-      }
+    async create(account) {
+      return await insert(db, await newRow(account));
+    },
+    async createFirst(account, owner) {
+      const row = await newRow(account);
+      return await db.transaction().execute(async (turn) => {
+        const made = await insert(turn, row);
+        // A new account owns nothing yet: no id of the other owner's can be taken.
+        const first = (await turn.selectFrom('accounts').select('id').where('id', '!=', made.id).limit(1).executeTakeFirst()) === undefined;
+        return { account: made, adopted: first ? await handOver(turn, owner, made.id) : null };
+      });
     },
     async list() {
       return (await db.selectFrom('accounts').selectAll().orderBy('created_at').orderBy('id').execute()).map(toAccount);

@@ -22,7 +22,7 @@ import { usage } from './usage.ts';
 
 export { dataFolder, type Location, storeUrl } from './location.ts';
 export {
-  type Account, type Accounts, type Conversation, type Conversations, DEFAULT_SCOPES, type Export, type ImportCounts, type JsonObject, type KeyRecord, type Keys,
+  type Account, type Accounts, type Adopted, type Conversation, type Conversations, DEFAULT_SCOPES, type Export, type ImportCounts, type JsonObject, type KeyRecord, type Keys,
   keyState, type ListedConversation, type ListOptions, type Message, type MessagePatch, type MessageStatus, type MessageUsage, type NewKey, type NewMessage,
   type Page, type Persona, type Personas, type Role, type Scope, SCOPES, type Session, startOfMonth, type Store, type StoredResponse, type StoredResponses,
   StoreError, type StoreErrorCode, type UsageEntry, type UsageLog, type UsageTotals,

@@ -329,6 +329,32 @@ describe.each(engines)('$name', (engine) => {
     expect(await accounts.any()).toBe(true);
   });
 
+  test('the first account is given what was there before it, all of it or nothing; a second is not', async () => {
+    await using fresh = await emptyStore(engine);
+    const { accounts, conversations, personas, responses } = fresh.store;
+    const { id } = await conversations.create('local', { title: 'Tides' });
+    await conversations.append('local', id, { parentId: null, role: 'user', content: 'Why is the sea salty?' });
+    await personas.create('local', { name: 'Pirate', system: 'Arr.' });
+    await responses.put('local', { id: 'resp_1', previousId: null, input: [], response: {} });
+    await conversations.create('key_1', { title: 'of a program' });
+    expect(await code(accounts.createFirst({ name: 'ann', password: 'short' }, 'local'))).toBe('invalid');
+    expect((await conversations.list('local')).items).toHaveLength(1);
+
+    const { account, adopted } = await accounts.createFirst({ name: 'ann', password: 'correct horse' }, 'local');
+    expect(adopted).toEqual({ conversations: 1, personas: 1, responses: 1 });
+    expect((await conversations.list(account.id, { search: 'salty' })).items.map((found) => found.id)).toEqual([id]);
+    expect((await conversations.branch(account.id, id)).map(({ content }) => content)).toEqual(['Why is the sea salty?']);
+    expect((await personas.list(account.id)).map(({ name }) => name)).toEqual(['Pirate']);
+    expect((await responses.get(account.id, 'resp_1'))?.id).toBe('resp_1');
+    expect((await conversations.list('local')).items).toEqual([]);
+    expect((await conversations.list('key_1')).items).toHaveLength(1);
+
+    await conversations.create('local', { title: 'later' });
+    expect(await code(accounts.createFirst({ name: 'ANN', password: 'correct horse' }, 'local'))).toBe('conflict');
+    expect((await accounts.createFirst({ name: 'bob', password: 'correct horse' }, 'local')).adopted).toBeNull();
+    expect((await conversations.list('local')).items).toHaveLength(1);
+  });
+
   test('sessions end by signing out, by time, by a new password and with their account, which takes along all that it owns', async () => {
     const { accounts } = store;
     const ann = await accounts.create({ name: 'ann', password: 'correct horse' });

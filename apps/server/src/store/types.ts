@@ -336,9 +336,21 @@ export interface Session {
   readonly expiresAt: number;
 }
 
+/** How many of each have changed hands. */
+export interface Adopted {
+  readonly conversations: number;
+  readonly personas: number;
+  readonly responses: number;
+}
+
 export interface Accounts {
   /** Throws `conflict` where the name is taken, `invalid` where the password has under 8 characters. */
   create(account: { readonly name: string; readonly password: string }): Promise<Account>;
+  /**
+   * Makes the account, and where it is the first, gives it in the same transaction what `owner` has: from then on nobody is `local`, and
+   * what was written before could not be reached. `adopted` is null where there was an account already.
+   */
+  createFirst(account: { readonly name: string; readonly password: string }, owner: string): Promise<{ readonly account: Account; readonly adopted: Adopted | null }>;
   list(): Promise<Account[]>;
   get(id: string): Promise<Account | null>;
   findByName(name: string): Promise<Account | null>;

@@ -77,6 +77,25 @@ test('an account is made with a password from the standard input, listed and rem
   expect((await opened.conversations.list(id)).items).toEqual([]);
 });
 
+test('the first account has what was made before there was one, unless it is told to leave it', async () => {
+  const make = async (name: string, flags: string[], written: number): Promise<{ stdout: string; left: number }> => {
+    const folder = await mkdtemp(join(data, 'first-'));
+    await using opened = await openStore(storeUrl({ data: folder }, {}) ?? '');
+    for (let i = 0; i < written; i++) await opened.conversations.create('local', { title: `${i}` });
+    const { stdout, status } = await parley(['accounts', 'create', name, '--data', folder, ...flags], 'correct horse\n');
+    expect(status).toBe(0);
+    return { stdout, left: (await opened.conversations.list('local')).items.length };
+  };
+  const adopting = await make('Ann', [], 2);
+  expect(adopting.stdout).toContain('Ann may sign in, acc_');
+  expect(adopting.stdout).toContain('Ann, the first account, now has what was made here before: 2 conversations (--no-adopt leaves it)\n');
+  expect(adopting.left).toBe(0);
+  const leaving = await make('Ann', ['--no-adopt', '--json'], 1);
+  expect(JSON.parse(leaving.stdout)).toMatchObject({ name: 'Ann' });
+  expect(JSON.parse(leaving.stdout)).not.toHaveProperty('adopted');
+  expect(leaving.left).toBe(1);
+});
+
 test('small parts: hidden typing, times to come, columns', () => {
   expect(typeHidden('ab', 'c\u007f\u007fd👍')).toEqual({ line: 'ad👍', done: false });
   expect(typeHidden('ad👍', '\u007f\r')).toEqual({ line: 'ad', done: true });
