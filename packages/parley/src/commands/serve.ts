@@ -83,7 +83,7 @@ async function run(flags: Flags): Promise<void> {
     open: { ...(dtype && { dtype }), ...(backend && { backend }), ...(count !== undefined && { threads: count }) },
   }));
   if (flags.json === true) process.stdout.write(`${JSON.stringify({ url: server.url, models })}\n`);
-  else process.stdout.write(`${models.join(', ')} at ${server.url}/v1 (OpenAI's API). Ctrl-C ends.\n`);
+  else process.stdout.write(`${models.join(', ')}: a page to talk on at ${server.url}, OpenAI's API at ${server.url}/v1. Ctrl-C ends.\n`);
   if (config.open === true && !stopping) openBrowser(server.url);
   if (!interrupts.signal.aborted) await once(interrupts.signal, 'abort');
   const { cutOff } = await server.close();
