@@ -8,6 +8,7 @@ export const BENCHMARKS: Readonly<Record<string, () => Promise<{ benchmark: Benc
   prefill: () => import('./prefill.ts'),
   train: () => import('./train.ts'),
   lookup: () => import('./lookup.ts'),
+  'lookup-texts': () => import('./lookup-texts.ts'),
   start: () => import('./start.ts'),
   'serve-engine': () => import('./serve-engine.ts'),
   'serve-load': () => import('./serve-load.ts'),
