@@ -26,13 +26,11 @@ const TYPES: Readonly<Record<string, string>> = { array: 'a list', object: 'an o
 function problemOf(issue: z.core.$ZodIssue): string {
   if (!/^(?:Too (?:big|small)|Invalid (?:input|option)): /.test(issue.message)) return issue.message;
   const unit = (count: number | bigint, origin: string): string => (origin === 'array' ? `${count} ${count === 1 ? 'entry' : 'entries'}` : origin === 'string' ? `${count} ${count === 1 ? 'character' : 'characters'}` : String(count));
-  switch (issue.code) {
-    case 'too_big': return `has to be ${issue.inclusive === false ? 'below' : 'at most'} ${unit(issue.maximum, issue.origin)}`;
-    case 'too_small': return `has to be ${issue.inclusive === false ? 'above' : 'at least'} ${unit(issue.minimum, issue.origin)}`;
-    case 'invalid_type': return `has to be ${TYPES[issue.expected] ?? issue.expected}`;
-    case 'invalid_value': return `has to be ${issue.values.map(String).join(', ').replace(/, ([^,]*)$/, ' or $1')}`;
-    default: return issue.message;
-  }
+  if (issue.code === 'too_big') return `has to be ${issue.inclusive === false ? 'below' : 'at most'} ${unit(issue.maximum, issue.origin)}`;
+  if (issue.code === 'too_small') return `has to be ${issue.inclusive === false ? 'above' : 'at least'} ${unit(issue.minimum, issue.origin)}`;
+  if (issue.code === 'invalid_type') return `has to be ${TYPES[issue.expected] ?? issue.expected}`;
+  if (issue.code === 'invalid_value') return `has to be ${issue.values.map(String).join(', ').replace(/, ([^,]*)$/, ' or $1')}`;
+  return issue.message;
 }
 
 function describe(issue: z.core.$ZodIssue | undefined, body: object): ApiError {
