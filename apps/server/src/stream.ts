@@ -35,7 +35,10 @@ export async function eventStream(
   const body = new ReadableStream<Uint8Array>({
     async start(controller) {
       const send = (text: string): void => controller.enqueue(encoder.encode(text));
-      const ping = setInterval(() => send(': ping\n\n'), PING_MS);
+      // Who has left leaves before what was being computed for them ends, and nothing can be written to them.
+      const ping = setInterval(() => {
+        if (!gone()) send(': ping\n\n');
+      }, PING_MS);
       try {
         for (let next = first; next.done !== true; next = await values.next()) send(`${named ? `event: ${(next.value as { type: string }).type}\n` : ''}data: ${JSON.stringify(next.value)}\n\n`);
         if (!named) send('data: [DONE]\n\n');
