@@ -16,6 +16,8 @@ const known = new Map<string, Promise<number | null>>();
 export function contextLengthOf(id: string): Promise<number | null> {
   const length = known.get(id) ?? readContextLength(id);
   known.set(id, length);
+  // A model that is not here may come, and names of none are not collected.
+  void length.then((value) => value === null && known.get(id) === length && known.delete(id));
   return length;
 }
 
