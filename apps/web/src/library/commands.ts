@@ -2,7 +2,7 @@
 import { useMemo } from 'react';
 import { client } from '../client.ts';
 import { defineTexts, useTexts } from '../i18n.ts';
-import { closeDrawer, newConversation, page, setPreferences, usePage } from '../state.ts';
+import { closeDrawer, newConversation, openSettings, page, setPreferences, usePage } from '../state.ts';
 import { conversations, download, removeConversation, setArchived } from './list.ts';
 import { isNarrow } from './narrow.ts';
 import { openSettingsAt } from './settings-state.ts';
@@ -62,7 +62,7 @@ export function useCommands(open: { readonly palette: () => void; readonly help:
       command('searchHistory', searchHistory, { keys: '/', plain: true }),
       command('sidebar', toggleHistory, { keys: 'mod+shift+s' }),
       command('temporary', () => newConversation({ temporary: true })),
-      command('settings', () => openSettingsAt('general'), { keys: 'mod+,' }),
+      command('settings', openSettings, { keys: 'mod+,' }),
       command('answers', () => openSettingsAt('answers')),
       command('personas', () => openSettingsAt('personas')),
       command('data', () => openSettingsAt('data')),
