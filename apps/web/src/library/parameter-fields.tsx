@@ -54,7 +54,7 @@ function NumberField({ spec, value, onChange }: { readonly spec: NumberParameter
           />
         )}
         <input
-          id={id} type="text" inputMode={spec.min < 0 ? 'text' : spec.whole === true ? 'numeric' : 'decimal'} autoComplete="off" className="field-input parameter-number" value={text} placeholder={t('own')}
+          id={id} type="text" inputMode={spec.min < 0 ? 'text' : spec.whole === true ? 'numeric' : 'decimal'} autoComplete="off" className="field-input parameter-number" value={text} placeholder={t(spec.name === 'seed' ? 'ownSeed' : spec.name === 'max_tokens' ? 'ownLength' : 'own')}
           aria-invalid={reading.fault !== undefined} aria-describedby={`${id}-note`}
           onChange={(event) => {
             const next = readNumber(spec, event.currentTarget.value);

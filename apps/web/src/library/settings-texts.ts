@@ -18,7 +18,7 @@ export const settingsTexts = defineTexts({
   persona: 'Persona', personaNone: 'None', personaGone: 'A persona that was deleted',
   parameters: 'How answers are drawn',
   parametersHint: 'Left empty, each is what the model’s makers recommend. When unsure, leave them.',
-  more: 'More', resetAll: 'Reset all', reset: 'Reset {name}', own: 'Model’s own',
+  more: 'More', resetAll: 'Reset all', reset: 'Reset {name}', own: 'Model’s own', ownSeed: 'New each time', ownLength: 'Until done',
 
   temperature: 'Temperature',
   temperatureHint: 'How daring the choice of words is. 0 always takes the likeliest word; 0.7 is lively; above 1.2 it starts to ramble.',
@@ -100,7 +100,7 @@ export const settingsTexts = defineTexts({
   persona: '角色', personaNone: '无', personaGone: '已删除的角色',
   parameters: '如何选词',
   parametersHint: '留空即采用模型作者推荐的值。拿不准就不用动。',
-  more: '更多', resetAll: '全部重置', reset: '重置{name}', own: '模型推荐',
+  more: '更多', resetAll: '全部重置', reset: '重置{name}', own: '模型推荐', ownSeed: '每次不同', ownLength: '说完为止',
 
   temperature: '温度',
   temperatureHint: '选词有多大胆。0 总选最可能的词；0.7 较为生动；高于 1.2 容易跑题。',
