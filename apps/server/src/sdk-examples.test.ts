@@ -80,7 +80,8 @@ test('functions by zod: arguments come parsed', async () => {
 test('runTools: functions are called with what the model wants, and their results go back to it', async () => {
   const seen: string[] = [];
   const runner = client.chat.completions.runTools({
-    model: 'gpt-4o', seed: 1, max_tokens: 60, parallel_tool_calls: false,
+    // A small model would talk until its tokens are used up, which the client takes for an error: a sentence is enough.
+    model: 'gpt-4o', seed: 1, max_tokens: 200, stop: ['.', '。', '?', '!'], parallel_tool_calls: false,
     messages: [{ role: 'user', content: 'How is the weather this week?' }],
     tools: [{ type: 'function', function: {
       name: 'getCurrentLocation', description: 'Where the user is.', parameters: { type: 'object', properties: {} },
@@ -90,11 +91,8 @@ test('runTools: functions are called with what the model wants, and their result
       },
     } }],
   }).on('message', (message) => seen.push(message.role));
-  await runner.done().catch((error: unknown) => {
-    // A small model may talk until its tokens are used up, which the client takes for an error.
-    if (!(error instanceof Error && error.message.includes('length limit'))) throw error;
-  });
-  expect(seen.length).toBeGreaterThan(0);
+  await runner.done();
+  expect(seen.at(-1)).toBe('assistant');
   const once = client.chat.completions.runTools({
     model: 'gpt-4o', messages: [{ role: 'user', content: 'Where am I?' }], tool_choice: { type: 'function', function: { name: 'locate' } }, seed: 1, parallel_tool_calls: false,
     tools: [{ type: 'function', function: { name: 'locate', description: 'Where the user is.', parse: (json: string) => JSON.parse(json) as object, parameters: { type: 'object', properties: { exact: { type: 'boolean' } }, required: ['exact'] }, function: ({ exact }: { exact?: boolean }) => (exact === true ? 'Boston, 42.36 N' : 'Boston') } }],

@@ -74,8 +74,7 @@ export function conversationMethods({ db, engine, now }: Context): ListMethods {
         const row = await turn.updateTable('conversations').set({
           ...(title !== undefined && { title }), ...(archived !== undefined && { archived: archived ? 1 : 0 }),
           ...(activeLeaf !== undefined && { active_leaf: activeLeaf }), ...(settings !== undefined && { settings: toJson(settings) ?? '{}' }),
-          // Looking at another branch or putting away is no news.
-          updated_at: title === undefined && settings === undefined ? before.updated_at : Math.max(now(), before.updated_at),
+          // Only messages are news: what is renamed, set or put away stays where it was in the list.
         }).where('key', '=', before.key).returningAll().executeTakeFirstOrThrow();
         if (title !== undefined && title !== before.title) await index(turn, engine, 'conversations', [{ key: row.key, text: title }]);
         return toConversation(row);
