@@ -31,6 +31,10 @@ export interface MicroBatch {
   readonly origins: readonly number[];
   /** Rows that have a target. */
   readonly targetCount: number;
+  /** (N) what each row's loss weighs beside the others (see LoaderSource.lossWeight); null where all weigh 1. */
+  readonly weights: Float32Array | null;
+  /** The sum of the weights of the rows that have a target. */
+  readonly targetWeight: number;
 }
 
 export interface LoaderSource {
@@ -38,6 +42,8 @@ export interface LoaderSource {
   readonly shards: ShardReader;
   /** Share of the mixture, in tokens; any positive scale. */
   readonly weight: number;
+  /** What the loss of each of its targets weighs beside that of others; any positive scale. Default 1. */
+  readonly lossWeight?: number | undefined;
 }
 
 export interface LoaderOptions {
@@ -162,7 +168,7 @@ export class Loader {
 
   #add(batch: BatchBuilder, [source, piece]: [number, number]): void {
     const { part, start, length, conversation } = this.#at(source).piece(piece);
-    const { shards } = this.#options.sources[source] ?? {};
+    const { shards, lossWeight } = this.#options.sources[source] ?? {};
     if (shards === undefined) throw new DataError(`there is no source ${source}`);
     const ids = new Int32Array(length);
     shards.readTokens(part, start, ids);
@@ -171,7 +177,7 @@ export class Loader {
       mask = new Uint8Array(length);
       shards.readMask(part, start, mask);
     }
-    batch.add(ids, mask, source);
+    batch.add(ids, mask, source, lossWeight);
   }
 
   #at(source: number): Pieces {
@@ -217,6 +223,8 @@ class BatchBuilder {
   readonly #origins: number[] = [];
   #used = 0;
   #targetCount = 0;
+  #weights: Float32Array | null = null;
+  #targetWeight = 0;
 
   constructor(rows: number, padding: number) {
     this.#tokens = new Int32Array(rows).fill(padding);
@@ -228,16 +236,18 @@ class BatchBuilder {
     return this.#tokens.length - this.#used;
   }
 
-  /** ids: the piece, its last token a target only. mask: which tokens are learned; null for all. */
-  add(ids: Int32Array, mask: Uint8Array | null, origin: number): void {
+  /** ids: the piece, its last token a target only. mask: which tokens are learned; null for all. weight: of each one's loss. */
+  add(ids: Int32Array, mask: Uint8Array | null, origin: number, weight = 1): void {
     const start = this.#used;
     const length = ids.length - 1;
+    if (weight !== 1) (this.#weights ??= new Float32Array(this.#tokens.length).fill(1)).fill(weight, start, start + length);
     for (let i = 0; i < length; i++) {
       this.#tokens[start + i] = ids[i] ?? 0;
       this.#positions[start + i] = i;
       if (mask !== null && mask[i + 1] !== 1) continue;
       this.#targets[start + i] = ids[i + 1] ?? IGNORED;
       this.#targetCount++;
+      this.#targetWeight += weight;
     }
     this.#sequences.push({ start, length });
     this.#origins.push(origin);
@@ -256,7 +266,7 @@ class BatchBuilder {
     }
     return {
       tokens: this.#tokens, targets: this.#targets, positions: this.#positions, sequences: this.#sequences,
-      origins: this.#origins, targetCount: this.#targetCount,
+      origins: this.#origins, targetCount: this.#targetCount, weights: this.#weights, targetWeight: this.#targetWeight,
     };
   }
 }

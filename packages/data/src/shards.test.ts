@@ -153,6 +153,29 @@ test('sources are mixed by their weights in tokens, within one piece', () => {
   expect(Math.abs((first?.tokens ?? 0) - 3 * (second?.tokens ?? 0))).toBeLessThanOrEqual(3 * 16);
 });
 
+test('what a source\'s loss weighs stands in the rows of its pieces, and nowhere where all weigh 1', () => {
+  using a = shard('weighs-a', Array.from({ length: 20 }, (_, d) => text(d, 9)));
+  using b = shard('weighs-b', Array.from({ length: 20 }, (_, d) => text(d, 9)));
+  const loader = new Loader(options({ sources: [{ name: 'a', shards: a, weight: 1 }, { name: 'b', shards: b, weight: 1, lossWeight: 2.5 }] }));
+  let weighted = 0;
+  for (let i = 0; i < 5; i++) {
+    const { sequences, origins, targets, weights, targetWeight } = loader.next();
+    let sum = 0;
+    for (const [index, { start, length }] of sequences.entries()) {
+      const weight = origins[index] === 1 ? 2.5 : 1;
+      if (weight > 1) weighted++;
+      for (let row = start; row < start + length; row++) {
+        expect(weights?.[row] ?? 1).toBe(weight);
+        if (targets[row] !== IGNORED) sum += weight;
+      }
+    }
+    expect(targetWeight).toBe(sum);
+  }
+  expect(weighted).toBeGreaterThan(0);
+  const plain = new Loader(options({ sources: [{ name: 'a', shards: a, weight: 1 }, { name: 'b', shards: b, weight: 1, lossWeight: 1 }] })).next();
+  expect([plain.weights, plain.targetWeight]).toEqual([null, plain.targetCount]);
+});
+
 test('with loss on the assistant, targets are exactly the words the assistant says', () => {
   const documents = [chat(0, [2, 3, 2, 4]), chat(1, [1, 1]), text(2, 6)];
   using reader = shard('assistant', documents);

@@ -77,7 +77,7 @@ export function modelShape(recipe: Recipe, vocabSize: number): { config: Transfo
 
 /** Which sources a stage draws from, and how much of each. Weights are tokens for one epoch where it is given in epochs. */
 export function stageMixture(stage: Pick<RecipeStage, 'name' | 'data' | 'epochs'>, manifest: Manifest): {
-  items: { source: ManifestSource; weight: number }[];
+  items: { source: ManifestSource; weight: number; lossWeight: number }[];
   epochTokens: number | null;
 } {
   const named = (stage.data ?? manifest.sources.map((source) => source.name)).map((item) => (typeof item === 'string' ? { source: item } : item));
@@ -92,7 +92,10 @@ export function stageMixture(stage: Pick<RecipeStage, 'name' | 'data' | 'epochs'
     const source = manifest.sources.find((entry) => entry.name === item.source);
     if (source === undefined) throw new RecipeError(stage.name, [`there is no source "${item.source}"`]);
     const epochs = 'epochs' in item ? (item.epochs ?? 1) : 1;
-    return { source, weight: ('weight' in item ? item.weight : undefined) ?? source.splits.train.tokens * epochs };
+    return {
+      source, weight: ('weight' in item ? item.weight : undefined) ?? source.splits.train.tokens * epochs,
+      lossWeight: ('loss_weight' in item ? item.loss_weight : undefined) ?? 1,
+    };
   });
   return { items, epochTokens: weighted > 0 ? null : items.reduce((sum, { weight }) => sum + weight, 0) };
 }

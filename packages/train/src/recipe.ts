@@ -126,6 +126,8 @@ const mixture = z.array(z.strictObject({
   weight: z.number().positive().optional(),
   /** Times the source is gone through for one epoch of the stage; instead of a weight. */
   epochs: z.number().positive().optional(),
+  /** What the loss of each of its learned tokens weighs beside the others' (1): more for a label than for a word of a story. */
+  loss_weight: z.number().positive().optional(),
 })).min(1);
 
 /** Train an adapter beside the frozen weights (adapter.ts). */
@@ -333,7 +335,7 @@ const article = (type: string): string => (/^[aeiou]/.test(type) ? `an ${type}` 
 const FIELDS = {
   recipe: Object.keys(recipe.shape), sources: Object.keys(source.shape), stages: Object.keys(stage.shape), model: Object.keys(modelFields.shape),
   data: ['held_out', 'deduplicate', 'clean', 'near_duplicates', 'mask_personal_data', 'decontaminate', 'sources'], tokenizer: ['path', 'vocab_size', 'pattern', 'sample_bytes'],
-  lora: Object.keys(lora.shape), export: ['path', 'dtype', 'generation', 'merge'], mixture: ['source', 'weight', 'epochs'], quality: Object.keys(QUALITY_RULES),
+  lora: Object.keys(lora.shape), export: ['path', 'dtype', 'generation', 'merge'], mixture: ['source', 'weight', 'epochs', 'loss_weight'], quality: Object.keys(QUALITY_RULES),
 };
 
 /** ` (did you mean "steps"?)` for a field that is nearly one we know. */

@@ -246,7 +246,7 @@ async function trainStages(opened: OpenRun, options: RunOptions): Promise<RunRes
 
 export interface OpenStage extends Disposable {
   readonly loader: Loader;
-  readonly mixture: readonly { source: string; weight: number; tokens: number }[];
+  readonly mixture: readonly { source: string; weight: number; lossWeight: number; tokens: number }[];
   readonly heldOut: readonly { name: string; shards: ShardReader; weight: number }[];
   /** Tokens of one epoch, or null where the mixture is by weights. */
   readonly epochTokens: number | null;
@@ -261,7 +261,7 @@ export function openStage(
   );
   const mixture = stageMixture(stage, manifest);
   const loader = new Loader({
-    sources: mixture.items.map(({ source, weight }) => ({ name: source.name, shards: reader(source, 'train'), weight })),
+    sources: mixture.items.map(({ source, weight, lossWeight }) => ({ name: source.name, shards: reader(source, 'train'), weight, lossWeight })),
     contextLength: place.contextLength, rows: microRows(stage), seed: stageSeed(place.recipe, stage, place.index), loss: stageLoss(stage),
     longConversations: stage.long_conversations, turnStart: manifest.turnStart, padding: manifest.padding,
   });
@@ -269,7 +269,7 @@ export function openStage(
   const kept = open.move();
   return {
     loader, heldOut,
-    mixture: mixture.items.map(({ source, weight }, i) => ({ source: source.name, weight, tokens: loader.sources[i]?.tokens ?? 1 })),
+    mixture: mixture.items.map(({ source, weight, lossWeight }, i) => ({ source: source.name, weight, lossWeight, tokens: loader.sources[i]?.tokens ?? 1 })),
     epochTokens: mixture.epochTokens,
     [Symbol.dispose]: () => kept.dispose(),
   };

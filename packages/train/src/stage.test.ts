@@ -16,7 +16,12 @@ function randomBatch(random: Random, lengths: readonly number[], learned = 1): M
   let start = 0;
   const sequences = lengths.map((length) => ({ start: (start += length) - length, length }));
   const positions = Int32Array.from(lengths.flatMap((length) => Array.from({ length }, (_, i) => i)));
-  return { tokens, targets, positions, sequences, origins: lengths.map(() => 0), targetCount: targets.filter((target) => target !== -100).length };
+  return { tokens, targets, positions, sequences, origins: lengths.map(() => 0), ...counted(targets) };
+}
+
+function counted(targets: Int32Array, weights: Float32Array | null = null): Pick<MicroBatch, 'targetCount' | 'targetWeight' | 'weights'> {
+  const learned = [...targets.keys()].filter((row) => targets[row] !== -100);
+  return { targetCount: learned.length, targetWeight: learned.reduce((sum, row) => sum + (weights?.[row] ?? 1), 0), weights };
 }
 
 async function gradients(model: Transformer): Promise<Float32Array[]> {
@@ -56,10 +61,11 @@ test('gradients of micro-batches add up to the gradient of the whole batch, with
   for (const { grad } of model.parameters.values()) if (grad !== null) backend.fill(grad, 0);
   let sum = 0;
   for (const [from, to, sequences] of [[0, 24, [0, 1]], [24, 48, [2, 3]]] as const) {
+    const targets = whole.targets.slice(from, to);
     const batch: MicroBatch = {
-      tokens: whole.tokens.slice(from, to), targets: whole.targets.slice(from, to), positions: whole.positions.slice(from, to),
+      tokens: whole.tokens.slice(from, to), targets, positions: whole.positions.slice(from, to),
       sequences: sequences.map((index) => ({ start: (whole.sequences[index]?.start ?? 0) - from, length: whole.sequences[index]?.length ?? 0 })),
-      origins: [0, 0], targetCount: to - from,
+      origins: [0, 0], ...counted(targets),
     };
     sum += await accumulateGradient(model, arena, { batch, scale: 1 / 48, losses });
   }
@@ -83,5 +89,29 @@ test('rows without a target can be left out of the logits: the same gradients, w
   expect(all).toBeCloseTo(nats, 4);
   for (const [index, gradient] of (await gradients(model)).entries()) {
     for (const [i, value] of gradient.entries()) expect(Math.abs(value - (expected[index]?.[i] ?? NaN))).toBeLessThan(1e-6);
+  }
+});
+
+test.each([1, 0.5])('a sequence of loss weight 3 adds three times its gradient, its loss is measured once: %d of the rows learned, within 1e-5', async (learned) => {
+  await using backend = new ReferenceBackend();
+  using model = Transformer.initialize(backend, config, new Random(8));
+  using arena = new Arena(backend);
+  const losses = new Float32Array(32);
+  const batch = randomBatch(new Random(9), [16, 16], learned);
+  const firsts = batch.targets.map((target, row) => (row < 16 ? target : -100));
+  const seconds = batch.targets.map((target, row) => (row < 16 ? -100 : target));
+  const gradientOf = async (of: MicroBatch): Promise<{ nats: number; all: Float32Array[] }> => {
+    for (const { grad } of model.parameters.values()) if (grad !== null) backend.fill(grad, 0);
+    return { nats: await accumulateGradient(model, arena, { batch: of, scale: 0.1, losses }), all: await gradients(model) };
+  };
+  const first = await gradientOf({ ...batch, targets: firsts, ...counted(firsts) });
+  const second = await gradientOf({ ...batch, targets: seconds, ...counted(seconds) });
+  const weights = Float32Array.from(batch.targets, (_, row) => (row < 16 ? 1 : 3));
+  const both = await gradientOf({ ...batch, ...counted(batch.targets, weights) });
+  expect(both.nats).toBeCloseTo(first.nats + second.nats, 3);
+  for (const [index, gradient] of both.all.entries()) {
+    for (const [i, value] of gradient.entries()) {
+      expect(Math.abs(value - (first.all[index]?.[i] ?? NaN) - 3 * (second.all[index]?.[i] ?? NaN))).toBeLessThan(1e-5);
+    }
   }
 });

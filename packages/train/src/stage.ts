@@ -136,11 +136,13 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
     const started = performance.now();
     const batches = Array.from({ length: plan.accumulate }, () => loader.next());
     const targets = Math.max(1, batches.reduce((sum, batch) => sum + batch.targetCount, 0));
+    // The gradient is that of the weighted mean; the loss that is recorded is the plain one, comparable whatever the weights.
+    const scale = 1 / (batches.reduce((sum, batch) => sum + batch.targetWeight, 0) || 1);
     let nats = 0;
     for (const [index, batch] of batches.entries()) {
       // Dropout's chance is a function of the place, so that resuming needs no more of it.
       const random = new Random(keyOf(options.seed, plan.index, step, index));
-      nats += await accumulateGradient(model, arena, { batch, scale: 1 / targets, losses, objective: plan.objective, random });
+      nats += await accumulateGradient(model, arena, { batch, scale, losses, objective: plan.objective, random });
     }
     arena.reset();
     const loss = nats / targets;
@@ -209,8 +211,8 @@ export async function trainStage(options: StageOptions): Promise<StageResult> {
 }
 
 /**
- * Adds one micro-batch's gradient, `scale` for each target, to the parameters'. Returns the sum of its losses in nats, which are
- * free of what `objective` adds.
+ * Adds one micro-batch's gradient, `scale` times its weight for each target, to the parameters'. Returns the sum of its losses in
+ * nats, which are free of weights and of what `objective` adds.
  * `losses` is room for as many values as the batch has rows.
  */
 export async function accumulateGradient(
@@ -226,12 +228,14 @@ export async function accumulateGradient(
     // Logits are a third of a small model's work: rows without a target go without.
     const logitRows = Int32Array.from(batch.targets.keys()).filter((row) => batch.targets[row] !== IGNORED);
     const targets = Int32Array.from(logitRows, (row) => batch.targets[row] ?? IGNORED);
-    const tensor = model.loss(ctx, { ...batch, logitRows }, { targets, scale, ...objective });
+    const weights = batch.weights && Float32Array.from(logitRows, (row) => batch.weights?.[row] ?? 1);
+    const tensor = model.loss(ctx, { ...batch, logitRows }, { targets, scale, ...objective, ...(weights && { weights }) });
     tape.backward();
     losses = args.losses.subarray(0, logitRows.length);
     await model.backend.read(tensor, losses);
   } else {
-    const tensor = model.loss(ctx, batch, { targets: batch.targets, scale, ...objective });
+    const { targets, weights } = batch;
+    const tensor = model.loss(ctx, batch, { targets, scale, ...objective, ...(weights && { weights }) });
     tape.backward();
     losses = args.losses.subarray(0, rows);
     await model.backend.read(tensor, losses);

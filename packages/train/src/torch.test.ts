@@ -38,7 +38,7 @@ stages:
 const GPT2 = recipeOf('{ family: gpt2, hidden_size: 32, layers: 2, heads: 2, context_length: 96 }');
 /** With everything in its first stage that GPT2 is without. */
 const LLAMA = recipeOf('{ family: llama, hidden_size: 32, layers: 2, heads: 4, key_value_heads: 2, context_length: 96, tie_embeddings: false }')
-  .replace('steps: 20', 'steps: 20, optimizer: muon, matrix_rate: 2, z_loss: 0.001, label_smoothing: 0.1');
+  .replace('steps: 20', 'data: [{ source: texts }, { source: chats, loss_weight: 4 }], steps: 20, optimizer: muon, matrix_rate: 2, z_loss: 0.001, label_smoothing: 0.1');
 
 let folder = '';
 beforeAll(() => {
@@ -82,7 +82,7 @@ function compare(a: string, b: string): { loss: number; norm: number; steps: num
 const finalState = async (name: string): Promise<object> => (await listCheckpoints(join(folder, name, 'checkpoints'))).at(-1)?.state ?? {};
 
 describe.skipIf(python === null)('with PyTorch', () => {
-  test.each([['GPT-2', GPT2], ['Llama with grouped queries, Muon, a z-loss and label smoothing', LLAMA]])(
+  test.each([['GPT-2', GPT2], ['Llama with grouped queries, Muon, a z-loss, label smoothing and loss weights', LLAMA]])(
     '%s: the same weights and batches give losses within 1e-3 of the reference backend\'s over 24 steps in f32, and the same card and curve',
     async (name, text) => {
       const [ours, theirs] = [`${name}-parley`, `${name}-torch`];
@@ -104,7 +104,7 @@ describe.skipIf(python === null)('with PyTorch', () => {
   );
 
   test('a run begun by one engine and ended by the other is, within 1e-3, the run of one', async () => {
-    const name = 'Llama with grouped queries, Muon, a z-loss and label smoothing-parley';
+    const name = 'Llama with grouped queries, Muon, a z-loss, label smoothing and loss weights-parley';
     expect(await train('torch-first', { engine: 'torch', steps: 13 })).toMatchObject({ ended: 'aborted', modelFolder: null });
     await expect(train('torch-first', { engine: 'parley' })).rejects.toThrow(CheckpointError);
     await train('torch-first', { engine: 'parley', resume: true });
@@ -150,7 +150,7 @@ describe.skipIf(python === null)('with PyTorch', () => {
 
   test('two processes with gloo give, within 1e-4, what one gives', async () => {
     await train('two', { engine: 'torch', processes: 2 });
-    expect(compare('Llama with grouped queries, Muon, a z-loss and label smoothing-torch', 'two').loss).toBeLessThan(1e-4);
+    expect(compare('Llama with grouped queries, Muon, a z-loss, label smoothing and loss weights-torch', 'two').loss).toBeLessThan(1e-4);
     expect(JSON.stringify(await finalState('two'))).toContain('CPU × 2');
   });
 

@@ -35,7 +35,7 @@ import { writeTensors } from './tensor-file.ts';
 import { tokenByteLengths } from './vocabulary.ts';
 
 const RUNNER = fileURLToPath(new URL('../torch/runner.py', import.meta.url));
-const PLAN_VERSION = 2;
+const PLAN_VERSION = 3;
 
 /** Nothing trains faster: so many steps of a stage in minutes are ordered, and the runner measures how many there will be. */
 const MOST_STEPS_A_SECOND = 40;
@@ -218,12 +218,13 @@ async function writeStage(args: StageFolder): Promise<object> {
  * where the loss mask counts. `first`: the number of each source's first piece.
  */
 async function writePieces(path: string, { opened, plan, data }: StageFolder): Promise<{ shards: object[]; first: number[] }> {
-  const shards: { tokens: string; mask: string | null }[] = [];
+  const shards: { tokens: string; mask: string | null; lossWeight: number }[] = [];
   const first: number[] = [];
   let count = 0;
   const out = new Output(path);
   for (const [source, { name }] of data.loader.sources.entries()) {
     const pieces = data.loader.pieces(source);
+    const { lossWeight = 1 } = data.mixture[source] ?? {};
     first.push(count);
     count += pieces.count;
     const { parts } = opened.manifest.sources.find((entry) => entry.name === name)?.splits.train ?? { parts: 0 };
@@ -232,7 +233,7 @@ async function writePieces(path: string, { opened, plan, data }: StageFolder): P
       const file = `${splitBase(opened.dataFolder, name, 'train')}.${String(part).padStart(3, '0')}`;
       // Forward slashes: another machine may read them.
       const inRun = (kind: string): string => relative(opened.output, `${file}.${kind}`).replaceAll('\\', '/');
-      shards.push({ tokens: inRun('tokens'), mask: existsSync(`${file}.mask`) ? inRun('mask') : null });
+      shards.push({ tokens: inRun('tokens'), mask: existsSync(`${file}.mask`) ? inRun('mask') : null, lossWeight });
     }
     const bytes = Buffer.alloc(16 * pieces.count);
     for (let index = 0; index < pieces.count; index++) {

@@ -32,7 +32,7 @@ import torch.distributed as dist
 import torch.nn as nn
 import torch.nn.functional as F
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 CHECKPOINT_VERSION = 1
 IGNORED = -100  # A row without a target.
 WORTH_MEASURING = 24  # A stage of fewer micro-batches shows soon enough how long it takes.
@@ -175,6 +175,8 @@ class Batches:
         self.begins = self.ends - counts
         width = '<u2' if plan['tokenBytes'] == 2 else '<u4'
         self.tokens = [np.memmap(run / entry['tokens'], width, 'r') for entry in stage['shards']]
+        weights = np.array([entry['lossWeight'] for entry in stage['shards']], np.float32)
+        self.weights = None if (weights == 1).all() else weights  # (files) of each target's loss
         self.masks = [None if entry['mask'] is None else np.memmap(run / entry['mask'], 'u1', 'r') for entry in stage['shards']]
         self.parts = parts
         # A part ends less than a piece after its share; whole contexts suit windowed attention.
@@ -211,6 +213,9 @@ class Batches:
         targets = np.full(rows, IGNORED, np.int64)
         positions = np.empty(rows, np.int64)
         first = np.cumsum(lengths) - lengths  # (pieces) row each begins at
+        weights = None if self.weights is None else np.ones(rows, np.float32)
+        if weights is not None:
+            weights[:used] = np.repeat(self.weights[pieces['file']], lengths)
         positions[:used] = np.arange(used) - np.repeat(first, lengths)
         # Padding is sequences of its own, no longer than a context.
         positions[used:] = np.arange(rows - used) % self.context
@@ -228,15 +233,17 @@ class Batches:
             target_rows = np.flatnonzero(selected)
             tokens[target_rows] = self.tokens[file][at]
             targets[target_rows] = following
-        return on_host(tokens, targets, positions, self.sequences)
+        return on_host(tokens, targets, positions, self.sequences, weights)
 
 
-def on_host(tokens, targets, positions, sequences=None):
+def on_host(tokens, targets, positions, sequences=None, weights=None):
     """`bounds` (S + 1): where each sequence begins, and the end; repeated up to `sequences`: empty ones change nothing."""
     bounds = np.append(np.flatnonzero(positions == 0), len(positions)).astype(np.int32)
     if sequences is not None:
         bounds = np.pad(bounds, (0, sequences + 1 - len(bounds)), mode='edge')
     arrays = {'tokens': tokens, 'targets': targets, 'positions': positions, 'bounds': bounds}
+    if weights is not None:
+        arrays['weights'] = weights
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
@@ -393,10 +400,10 @@ class Transformer(nn.Module):
         if not config['tieEmbeddings']:
             self.lm_head = nn.Linear(width, vocabulary, bias=False)
 
-    def forward(self, tokens, targets, positions, bounds, attention, context, only_targets=False, smoothing=0.0, z_loss=0.0):
+    def forward(self, tokens, targets, positions, bounds, attention, context, weights=None, only_targets=False, smoothing=0.0, z_loss=0.0):
         """The objective and the sum of the cross-entropies of all rows with a target, in nats. Row arguments (N); see on_host.
 
-        The two differ where targets are smoothed over the vocabulary or log²Z is weighed beside the loss.
+        The two differ where targets are smoothed over the vocabulary, log²Z is weighed beside the loss, or rows have weights (N).
         only_targets: rows without one get no logits, which are a third of a small model's work; shapes then vary.
         """
         x = self.model.embed_tokens(tokens)  # (N, C)
@@ -411,15 +418,15 @@ class Transformer(nn.Module):
         if only_targets:
             rows = (targets != IGNORED).nonzero().squeeze(1)
             x, targets = x[rows], targets[rows]
+            weights = None if weights is None else weights[rows]
         weight = self.model.embed_tokens.weight if self.config['tieEmbeddings'] else self.lm_head.weight
         logits = F.linear(self.model.norm(x), weight).float()  # (N, V)
-        nats = F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction='sum')
-        objective = nats
+        rows = nats = F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction='none')
         if smoothing > 0:
-            objective = F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction='sum', label_smoothing=smoothing)
+            rows = F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction='none', label_smoothing=smoothing)
         if z_loss > 0:
-            objective = objective + z_loss * logits.logsumexp(-1).square().masked_fill(targets == IGNORED, 0).sum()
-        return objective, nats.detach()
+            rows = rows + z_loss * logits.logsumexp(-1).square().masked_fill(targets == IGNORED, 0)
+        return (rows if weights is None else rows * weights).sum(), nats.detach().sum()
 
 
 # Attention: each takes a batch's positions and bounds and gives attend(q, k, v), all (N, H, D), in which a row sees the rows of its
@@ -916,18 +923,22 @@ class Stage:
         runner.say('torch.compile: in use' if good else f'torch.compile: {why} and is not used')
 
     def gradient(self, feed, mine):
-        """Adds up a step's gradients, of all processes, in the optimizer: nats, targets, whether anybody was told to stop, norm."""
+        """Adds up a step's gradients, of all processes, in the optimizer: nats, targets, their weight, whether anybody was told to
+        stop, norm.
+        """
         runner = self.runner
-        stats = torch.zeros(3, dtype=torch.float64, device=runner.device)
+        stats = torch.zeros(4, dtype=torch.float64, device=runner.device)
         for _ in mine:
             batch = feed.next(runner.device)
             with runner.autocasting():
                 objective, nats = self.loss(batch)
             objective.backward()
             stats[0] += nats
-            stats[1] += (batch['targets'] != IGNORED).sum()
+            learned = batch['targets'] != IGNORED
+            stats[1] += learned.sum()
+            stats[2] += batch['weights'][learned].sum() if 'weights' in batch else learned.sum()
         if runner.stop_wanted():
-            stats[2] += 1
+            stats[3] += 1
         if runner.world > 1:
             dist.all_reduce(stats)
             dist.all_reduce(self.optimizer.gradients)
@@ -992,9 +1003,9 @@ class Stage:
             while self.step < self.steps:
                 started = time.perf_counter()
                 runner.count_step()
-                nats, targets, stop, norm = self.gradient(feed, mine)
-                targets = max(1.0, targets)
-                loss, norm = nats / targets, norm / targets
+                nats, targets, weight, stop, norm = self.gradient(feed, mine)
+                targets, weight = max(1.0, targets), weight or 1.0
+                loss, norm = nats / targets, norm / weight
                 rate = learning_rate(self.schedule, self.step + 1)
                 self.step += 1
                 last = self.step == self.steps
@@ -1003,7 +1014,7 @@ class Stage:
                 reason = guard.judge(loss, norm)
                 if reason is None:
                     clipped = clip / norm if norm > clip else 1.0
-                    optimizer.update(rate, self.step - guard.skipped, clipped / targets)
+                    optimizer.update(rate, self.step - guard.skipped, clipped / weight)
                     seconds = time.perf_counter() - started
                     recent = (recent + [seconds])[-31:]
                     flops = training_flops(runner.config, self.matrix_weights, tokens, targets, pairs)
