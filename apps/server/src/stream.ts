@@ -3,9 +3,7 @@ import { ApiError, invalidRequest } from '@parley/protocol';
 import type { Context } from 'hono';
 import type { Environment } from './app.ts';
 import { toApiError } from './generation.ts';
-
-/** A comment now and then, so that proxies do not take a model that thinks for a dead connection. */
-const PING_MS = 15_000;
+import { eventResponse, eventText } from './sse.ts';
 
 /** The body as JSON. `secret`: not to be logged, whatever is asked for. Throws ApiError. */
 export async function readBody(context: Context<Environment>, { secret = false } = {}): Promise<unknown> {
@@ -27,35 +25,20 @@ export async function eventStream(
   context: Context<Environment>, produce: (signal: AbortSignal) => AsyncIterable<unknown>, { named = false } = {},
 ): Promise<Response> {
   const left = new AbortController();
-  const signal = AbortSignal.any([left.signal, context.get('signal')]);
-  const gone = (): boolean => left.signal.aborted || context.req.raw.signal.aborted;
-  const values = produce(signal)[Symbol.asyncIterator]();
-  const first = await values.next();
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      const send = (text: string): void => controller.enqueue(encoder.encode(text));
-      // Who has left leaves before what was being computed for them ends, and nothing can be written to them.
-      const ping = setInterval(() => {
-        if (!gone()) send(': ping\n\n');
-      }, PING_MS);
-      try {
-        for (let next = first; next.done !== true; next = await values.next()) send(`${named ? `event: ${(next.value as { type: string }).type}\n` : ''}data: ${JSON.stringify(next.value)}\n\n`);
-        if (!named) send('data: [DONE]\n\n');
-      } catch (error) {
-        if (gone()) return;
-        const failure = toApiError(error);
-        context.get('record').error = failure.code ?? failure.type;
-        send(`data: ${JSON.stringify(failure.body)}\n\n`);
-      } finally {
-        clearInterval(ping);
-        if (!gone()) controller.close();
-      }
-    },
-    async cancel() {
-      left.abort(new ApiError('the client left', { status: 499 }));
-      await values.return?.();
+  const values = produce(AbortSignal.any([left.signal, context.get('signal')]));
+  const texts = async function* (): AsyncGenerator<string, void> {
+    for await (const value of values) yield eventText(value, named ? { name: (value as { type: string }).type } : {});
+    if (!named) yield 'data: [DONE]\n\n';
+  }();
+  return eventResponse({
+    texts, first: await texts.next(),
+    leave: () => left.abort(new ApiError('the client left', { status: 499 })),
+    failure: (error) => {
+      // Who has left leaves before what was being computed for them ends: that is no failure.
+      if (context.req.raw.signal.aborted) return null;
+      const failure = toApiError(error);
+      context.get('record').error = failure.code ?? failure.type;
+      return eventText(failure.body);
     },
   });
-  return new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' } });
 }

@@ -7,6 +7,7 @@ import type { Context, Hono } from 'hono';
 import type { Environment } from '../app.ts';
 import { toApiError } from '../generation.ts';
 import type { Models, RemoteModel } from '../models.ts';
+import { eventResponse, eventText } from '../sse.ts';
 import { readBody } from '../stream.ts';
 import type { Body, Part } from './provider.ts';
 
@@ -54,38 +55,22 @@ async function forward(context: Context<Environment>, { remote, path, fields }: 
     }
     yield 'data: [DONE]\n\n';
   }();
-  // What fails before the first event is an answer with its status.
-  let first: IteratorResult<string, void> | undefined = await texts.next();
-  const encoder = new TextEncoder();
-  const body = new ReadableStream<Uint8Array>({
-    // Asked for when the last one was taken: a reader who is slow slows the provider.
-    async pull(controller) {
-      try {
-        const { value, done } = first ?? (await texts.next());
-        first = undefined;
-        if (done === true) controller.close();
-        else controller.enqueue(encoder.encode(value));
-      } catch (error) {
-        if (left.signal.aborted) return;
-        controller.enqueue(encoder.encode(`data: ${JSON.stringify(toApiError(error).body)}\n\n`));
-        controller.close();
-      }
-    },
-    async cancel() {
-      left.abort(new ApiError('the client left', { status: 499 }));
-      await texts.return();
-    },
+  return eventResponse({
+    texts,
+    // What fails before the first event is an answer with its status.
+    first: await texts.next(),
+    leave: () => left.abort(new ApiError('the client left', { status: 499 })),
+    failure: (error) => eventText(toApiError(error).body),
   });
-  return new Response(body, { headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' } });
 }
 
 function textOf(part: Part, { told, withUsage }: { told: (answer: Body) => Body; withUsage: boolean }): string {
   if ('comment' in part) return `: ${part.comment}\n\n`;
   const chunk = told(part.chunk);
-  if (withUsage) return `data: ${JSON.stringify(chunk)}\n\n`;
+  if (withUsage) return eventText(chunk);
   const { usage, ...plain } = chunk;
   const isExtra = Array.isArray(chunk['choices']) && chunk['choices'].length === 0 && isObject(usage);
-  return isExtra ? '' : `data: ${JSON.stringify(plain)}\n\n`;
+  return isExtra ? '' : eventText(plain);
 }
 
 const isObject = (value: unknown): value is Body => typeof value === 'object' && value !== null && !Array.isArray(value);

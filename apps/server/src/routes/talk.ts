@@ -6,7 +6,7 @@ import { toApiError } from '../generation.ts';
 import type { Models } from '../models.ts';
 import { readBody } from '../stream.ts';
 import { Answer, freshSeed, withSystem } from '../talk/answer.ts';
-import { eventResponse } from '../talk/events.ts';
+import { numberedEvents } from '../talk/events.ts';
 import { eventsAfter, type NumberedEvent, type Transcript } from '../talk/job.ts';
 import { contextLengthOf, modelTitle } from '../talk/model-facts.ts';
 import { modelOf, type Talk } from '../talk/talk.ts';
@@ -15,13 +15,13 @@ export function talkRoutes(app: Hono<Environment>, talk: Talk): void {
   app.post('/api/conversations/:id/generate', async (context) => {
     const request = parseRequest(generateRequest, await readBody(context));
     const job = await talk.ask({ owner: context.get('identity').id, conversationId: context.req.param('id'), request, usage: context.get('usage') });
-    return eventResponse((signal) => job.watch(-1, signal));
+    return numberedEvents((signal) => job.watch(-1, signal));
   });
 
   app.get('/api/conversations/:id/stream', async (context) => {
     const messageId = context.req.query('messageId') ?? '';
     if (messageId === '') throw invalidRequest("Missing required parameter: 'messageId'.", 'messageId', 'missing_required_parameter');
-    return eventResponse(await talk.watch({ owner: context.get('identity').id, conversationId: context.req.param('id'), messageId, after: afterOf(context) }));
+    return numberedEvents(await talk.watch({ owner: context.get('identity').id, conversationId: context.req.param('id'), messageId, after: afterOf(context) }));
   });
 
   app.post('/api/conversations/:id/stop', async (context) => {
@@ -47,7 +47,7 @@ export function plainTalkRoutes(app: Hono<Environment>, models: Models): void {
     const usage = context.get('usage');
     const until = context.get('signal');
     const turns = withSystem(messages, parameters.system);
-    return eventResponse((left) => {
+    return numberedEvents((left) => {
       const signal = AbortSignal.any([left, until]);
       return temporary(new Answer({ model, turns, parameters, seed, queueKey: context.get('identity').id, signal, usage }), { type: 'start', messageId: null, seed, model: model.id });
     });
