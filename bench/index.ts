@@ -9,6 +9,7 @@ export const BENCHMARKS: Readonly<Record<string, () => Promise<{ benchmark: Benc
   train: () => import('./train.ts'),
   lookup: () => import('./lookup.ts'),
   'lookup-texts': () => import('./lookup-texts.ts'),
+  assisted: () => import('./assisted.ts'),
   start: () => import('./start.ts'),
   'serve-engine': () => import('./serve-engine.ts'),
   'serve-load': () => import('./serve-load.ts'),

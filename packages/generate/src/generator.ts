@@ -23,6 +23,8 @@ export interface Generator extends AsyncDisposable {
 
 export interface GeneratorParts {
   readonly model: LanguageModel;
+  /** A smaller model with the same tokens, which guesses ahead where requests share a batch (see batching/assistant.ts). */
+  readonly assistant?: LanguageModel | undefined;
   /** Without one, prompts are tokens and answers have no text. */
   readonly tokenizer?: Tokenizer | undefined;
   /** The model's end-of-text tokens, where they are not the tokenizer's one. */
@@ -121,6 +123,9 @@ export class LocalGenerator implements Generator, TextTools {
     const { model, tokenizer = null } = this.#parts;
     if (tokenizer === null && settings.stopStrings.length > 0) {
       throw new GenerateError('stop strings need a tokenizer, and this generator has none: pass stop tokens');
+    }
+    if ((settings.numAssistantTokens ?? 0) > 0 && this.#parts.assistant === undefined) {
+      throw new GenerateError(`numAssistantTokens is ${settings.numAssistantTokens}, and there is no assistant: open the model with an assistantModel`);
     }
     const setting = this.#promptSetting(settings);
     const prepared = prompts.map((prompt) => preparePrompt(prompt, setting));

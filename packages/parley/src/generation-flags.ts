@@ -11,6 +11,8 @@ export interface ModelFlags {
   backend?: 'auto' | 'native' | 'wasm' | 'reference';
   threads?: number;
   adapter?: string[];
+  assistantModel?: string;
+  assistantDtype?: 'f32' | 'q8' | 'q4';
 }
 
 export interface SamplingFlags {
@@ -25,6 +27,7 @@ export interface SamplingFlags {
   noRepeatNgramSize?: number;
   stop?: string[];
   promptLookup?: number;
+  numAssistantTokens?: number;
   seed?: number;
 }
 
@@ -39,7 +42,9 @@ export function addModelFlags(command: Command): Command {
     .addOption(new Option('--dtype <dtype>', 'hold the weights in 32, 8 or 4 bits (default: f32, or as a quantized GGUF file is)').choices(['f32', 'q8', 'q4']))
     .addOption(new Option('--backend <name>', 'which backend runs').choices(['auto', 'native', 'wasm', 'reference']))
     .option('--threads <n>', 'threads that compute (default: all cores)', threads)
-    .option('--adapter <name-or-folder[:weight]>', 'lay a LoRA adapter on the model, more or less strongly; may be given several times', collect);
+    .option('--adapter <name-or-folder[:weight]>', 'lay a LoRA adapter on the model, more or less strongly; may be given several times', collect)
+    .option('--assistant-model <name-or-folder>', 'a smaller model with the same tokens that guesses ahead: the same text, often sooner')
+    .addOption(new Option('--assistant-dtype <dtype>', 'hold its weights in 32, 8 or 4 bits (default: as the model\'s)').choices(['f32', 'q8', 'q4']));
 }
 
 /** Commander takes `--no-x` for the opposite of `--x`; this one begins with "no" because it forbids something. */
@@ -62,13 +67,15 @@ export function addSamplingFlags(command: Command): Command {
     .addOption(notNegated(new Option('--no-repeat-ngram-size <n>', 'no run of n tokens occurs twice').argParser(whole)))
     .option('--stop <text>', 'end before this text; may be given several times', collect)
     .option('--prompt-lookup <n>', 'guess up to n tokens ahead where the text repeats itself: the same text, sometimes sooner', whole)
+    .option('--num-assistant-tokens <n>', 'tokens the assistant model guesses at a time (default: 3)', whole)
     .option('--seed <n>', 'the same seed gives the same text', whole);
 }
 
-export function pipelineOptions({ dtype, backend, threads: count, adapter }: ModelFlags): PipelineOptions {
+export function pipelineOptions({ dtype, backend, threads: count, adapter, assistantModel, assistantDtype }: ModelFlags): PipelineOptions {
   return {
     ...(dtype && { dtype }), ...(backend && { backend }), ...(count !== undefined && { threads: count }),
     ...(adapter && { adapters: adapter.map(parseAdapter) }),
+    ...(assistantModel !== undefined && { assistant_model: assistantModel }), ...(assistantDtype && { assistant_dtype: assistantDtype }),
   };
 }
 
@@ -82,7 +89,8 @@ export function samplingOptions(flags: SamplingFlags): TextGenerationOptions {
   const options: Record<string, unknown> = {
     max_new_tokens: flags.maxNewTokens, temperature: flags.temperature, top_k: flags.topK, top_p: flags.topP, min_p: flags.minP,
     repetition_penalty: flags.repetitionPenalty, presence_penalty: flags.presencePenalty, frequency_penalty: flags.frequencyPenalty,
-    no_repeat_ngram_size: flags.noRepeatNgramSize, stop_strings: flags.stop, prompt_lookup_num_tokens: flags.promptLookup, seed: flags.seed,
+    no_repeat_ngram_size: flags.noRepeatNgramSize, stop_strings: flags.stop, prompt_lookup_num_tokens: flags.promptLookup,
+    num_assistant_tokens: flags.numAssistantTokens, seed: flags.seed,
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
@@ -90,11 +98,11 @@ export function samplingOptions(flags: SamplingFlags): TextGenerationOptions {
 /** `6.3M parameters in f32 (25 MB) · context of 512 tokens · wasm (relaxed SIMD, 2 threads)` */
 export function introduce(name: string, { info }: TextGenerationPipeline): string {
   // A run keeps its model in runs/NAME/model.
-  const folder = basename(info.folder) === 'model' ? dirname(info.folder) : info.folder;
-  const shown = name.includes('/') || name.includes('\\') ? basename(folder) : name;
+  const own = (folder: string): string => basename(basename(folder) === 'model' ? dirname(folder) : folder);
+  const shown = name.includes('/') || name.includes('\\') ? own(info.folder) : name;
   const millions = info.parameters / 1e6;
   const size = millions >= 1000 ? `${(millions / 1000).toFixed(1)}B` : `${millions.toFixed(millions < 10 ? 1 : 0)}M`;
-  const beside = info.adapters.length === 0 ? '' : ` + ${info.adapters.join(' + ')}`;
+  const beside = (info.adapters.length === 0 ? '' : ` + ${info.adapters.join(' + ')}`) + (info.assistant === null ? '' : `, assisted by ${own(info.assistant)}`);
   return [
     `${shown}${beside}: ${size} parameters in ${info.dtype} (${Math.max(1, Math.round(info.weightBytes / 1e6))} MB)`,
     `context of ${info.contextLength.toLocaleString('en-US')} tokens`,
@@ -118,7 +126,7 @@ export async function asked<Result>(work: () => Promise<Result>): Promise<Result
 /** Options that are flags here. Names of models, files and fields in a message stay what they are. */
 const FLAGS = new Set([
   'max_new_tokens', 'top_k', 'top_p', 'min_p', 'repetition_penalty', 'presence_penalty', 'frequency_penalty', 'no_repeat_ngram_size', 'stop_strings',
-  'prompt_lookup_num_tokens', 'num_return_sequences', 'num_beams', 'length_penalty', 'context_overflow',
+  'prompt_lookup_num_tokens', 'num_assistant_tokens', 'assistant_model', 'num_return_sequences', 'num_beams', 'length_penalty', 'context_overflow',
 ]);
 
 /** `num_return_sequences is 3` → `--num-return-sequences is 3`. */

@@ -34,6 +34,8 @@ export interface TextGenerationOptions {
   conversation_overflow?: 'error' | 'drop-oldest';
   prompt_lookup_num_tokens?: number;
   max_matching_ngram_size?: number;
+  num_assistant_tokens?: number;
+  assistant_confidence_threshold?: number;
   skip_special_tokens?: boolean;
   signal?: AbortSignal;
 }

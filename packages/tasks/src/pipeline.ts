@@ -28,6 +28,10 @@ export interface PipelineOptions {
   worker?: boolean | 'large';
   /** LoRA adapters laid on the model: names or paths, `{ path, weight }` for one that acts more or less strongly. */
   adapters?: readonly (string | AdapterChoice)[];
+  /** For tasks that write: a smaller model with the same tokens, by name or path, that guesses ahead. The texts stay the same. */
+  assistant_model?: string;
+  /** What its weights are held in. Default: as the model's. */
+  assistant_dtype?: 'f32' | 'fp32' | 'q8' | 'q4';
 }
 
 /** The model that a pipeline opens when none is named. */
@@ -49,6 +53,8 @@ const OPTIONS: Readonly<Record<keyof PipelineOptions, { holds: (value: unknown) 
   simd: oneOf('auto', 'relaxed', 'plain'),
   worker: oneOf(true, false, 'large'),
   adapters: { holds: isAdapterList, range: 'a list of names, paths or { path, weight }' },
+  assistant_model: { holds: (value) => typeof value === 'string' && value !== '', range: 'the name or folder of a model' },
+  assistant_dtype: oneOf('f32', 'fp32', 'q8', 'q4'),
 };
 
 /**
@@ -85,8 +91,9 @@ async function openGeneration(model: string, options: PipelineOptions): Promise<
 
 async function openSequenceTask(task: keyof typeof SEQUENCE_TASKS, model: string, options: PipelineOptions): Promise<AsyncDisposable> {
   const { kind, make } = SEQUENCE_TASKS[task];
-  const { worker = true, adapters, ...rest } = openOptions(options);
+  const { worker = true, adapters, assistantModel, assistantDtype, ...rest } = openOptions(options);
   if (adapters !== undefined) throw new OptionError('adapters are for models that write: leave them out', { option: 'adapters', value: adapters });
+  if ((assistantModel ?? assistantDtype) !== undefined) throw new OptionError('assistants are for models that write: leave them out', { option: 'assistant_model', value: assistantModel });
   const [{ openLocal, openWorker }, { loadTokenizer }, { resolveModel }] = await Promise.all([
     import('./sequence-model.ts'), import('@parley/tokenizer/node'), import('@parley/model/node'),
   ]);
@@ -107,13 +114,15 @@ function isAdapterList(value: unknown): boolean {
   return Array.isArray(value) && value.every(holds);
 }
 
-function openOptions({ dtype, backend, threads, simd, worker, adapters }: PipelineOptions): OpenOptions {
+function openOptions({ dtype, backend, threads, simd, worker, adapters, assistant_model: assistantModel, assistant_dtype: assistantDtype }: PipelineOptions): OpenOptions {
   return {
     ...(dtype !== undefined && { dtype: dtype === 'fp32' ? 'f32' : dtype }),
+    ...(assistantDtype !== undefined && { assistantDtype: assistantDtype === 'fp32' ? 'f32' : assistantDtype }),
     ...(backend !== undefined && { backend }),
     ...(threads !== undefined && { threads }),
     ...(simd !== undefined && { simd }),
     ...(worker !== undefined && { worker }),
+    ...(assistantModel !== undefined && { assistantModel }),
     ...(adapters !== undefined && { adapters: adapters.map((entry) => (typeof entry === 'string' ? { path: entry } : entry)) }),
   };
 }

@@ -53,12 +53,21 @@ const CALL_OPTIONS = ['return_full_text', 'streamer'] as const;
 export function textGeneration(generator: ModelGenerator, tokenizer: Tokenizer): TextGenerationPipeline {
   const defaults = readDefaults(generator.info.defaults);
 
+  const settingsOf = (options: TextGenerationOptions, extra?: readonly string[]): GenerateOptions => {
+    const { numAssistantTokens, ...settings } = readOptions({ ...options }, defaults, extra);
+    const asked = options.num_assistant_tokens ?? 0;
+    // A model folder's default is for those who open an assistant beside it.
+    if (generator.info.assistant !== null) return numAssistantTokens === undefined ? settings : { ...settings, numAssistantTokens };
+    if (asked === 0) return settings;
+    throw new OptionError(`num_assistant_tokens is ${asked}, and no assistant is open: open the model with an assistant_model`, { option: 'num_assistant_tokens', value: asked });
+  };
+
   const stream = (input: TextGenerationInput, options: TextGenerationOptions = {}): Generation =>
-    generator.generate(promptsOf(input), readOptions({ ...options }, defaults));
+    generator.generate(promptsOf(input), settingsOf(options));
 
   const call = async (input: TextGenerationInput, options: TextGenerationCallOptions = {}): Promise<unknown> => {
     const prompts = promptsOf(input);
-    const settings = readOptions({ ...options }, defaults, CALL_OPTIONS);
+    const settings = settingsOf(options, CALL_OPTIONS);
     const { streamer, return_full_text: full = true } = options;
     if (streamer) checkStreamer(prompts, settings);
     const generation = generator.generate(prompts, settings);

@@ -12,6 +12,7 @@ import { KeyValueCache, type SequenceSpan } from '@parley/model';
 import { breathe } from '../breathe.ts';
 import { count, QueueFullError } from '../errors.ts';
 import type { LanguageModel } from '../runner.ts';
+import { Assistant } from './assistant.ts';
 import { FairQueue } from './fair-queue.ts';
 import { lookUp } from './lookup.ts';
 import { KeyValuePool } from './pool.ts';
@@ -28,6 +29,8 @@ interface Part {
   readonly length: number;
   /** Tokens behind them that are only guessed: see lookup.ts. */
   readonly draft?: readonly number[];
+  /** How many the assistant may guess, for which there is room: see assistant.ts. */
+  readonly ahead?: number;
 }
 
 export class Batcher {
@@ -40,6 +43,7 @@ export class Batcher {
   /** Those that lost their places: before all that wait. */
   readonly #preempted: Sequence[] = [];
   readonly #prefixes: PrefixCache;
+  readonly #assistant: Assistant | null;
   #memory: { readonly pool: KeyValuePool; readonly arena: Arena } | undefined;
   #logits = new Float32Array(0);
   #loop: Promise<void> | undefined;
@@ -52,9 +56,10 @@ export class Batcher {
   #interval = 1;
   #lastEnd: number | undefined;
 
-  /** `vocabSize`: tokens that may be chosen. Memory is taken at the first request. */
-  constructor(model: LanguageModel, { vocabSize, settings }: { vocabSize: number; settings: BatchingSettings }) {
+  /** `vocabSize`: tokens that may be chosen. Memory is taken at the first request. Both models stay the caller's. */
+  constructor(model: LanguageModel, { vocabSize, settings, assistant }: { vocabSize: number; settings: BatchingSettings; assistant?: LanguageModel | undefined }) {
     this.#model = model;
+    this.#assistant = assistant === undefined ? null : new Assistant(assistant, { vocabSize });
     this.#vocabSize = vocabSize;
     this.#settings = settings;
     this.#prefixes = new PrefixCache((extent) => this.#pool.release(extent));
@@ -114,6 +119,7 @@ export class Batcher {
     this.#closeAll(error);
     await this.#loop;
     this.#sweep();
+    this.#assistant?.dispose();
     this.#memory?.arena.dispose();
     this.#memory?.pool.dispose();
     this.#memory = undefined;
@@ -321,7 +327,7 @@ export class Batcher {
     const decoding = this.#running.filter(({ pending }) => pending === 1);
     const parts: Part[] = decoding.filter((sequence) => sequence.extent !== null && this.#makeRoom(sequence)).map((sequence) => ({ sequence, length: 1 }));
     // Only alone: among others the pass has rows enough to be worth its reading of the weights.
-    if (this.#running.length === 1 && parts[0] !== undefined) parts[0] = { ...parts[0], draft: this.#draft(parts[0].sequence) };
+    if (this.#running.length === 1 && parts[0] !== undefined) parts[0] = { ...parts[0], ...this.#guesses(parts[0].sequence) };
     // Short rests first, so that what they leave over goes to the long ones: each gets as much as is fair.
     const prefilling = this.#running.filter(({ pending, donor }) => pending > 1 && donor === null).sort((a, b) => a.pending - b.pending);
     let left = this.#settings.prefillChunk;
@@ -348,15 +354,24 @@ export class Batcher {
     if (to >= common) sequence.donor = null;
   }
 
-  /** A guess at what comes after the next token, with room for it. Nobody gives way to a guess. */
-  #draft(sequence: Sequence): readonly number[] {
-    const { request: { lookup }, answer: { tokens }, most, extent } = sequence;
-    if (lookup === null || extent === null) return [];
-    const draft = lookUp(tokens, { ...lookup, count: Math.min(lookup.count, most - tokens.length - 1) });
-    const pages = this.#pool.pagesFor(tokens.length + draft.length) - extent.pages;
-    if (pages > this.#pool.free + this.#prefixes.pages || !this.#makeRoom(sequence, 1 + draft.length)) return [];
-    this.#counters.draftTokens += draft.length;
-    return draft;
+  /** A guess at what comes after the next token, or leave to make one, with room for it. Nobody gives way to a guess. */
+  #guesses(sequence: Sequence): Pick<Part, 'draft' | 'ahead'> {
+    const { request: { lookup, assisted }, answer: { tokens }, most, extent } = sequence;
+    if (extent === null) return {};
+    const left = most - tokens.length - 1;
+    const draft = lookup === null ? [] : lookUp(tokens, { ...lookup, count: Math.min(lookup.count, left) });
+    const ahead = draft.length > 0 || this.#assistant === null ? 0 : Math.min(assisted.count, left);
+    const pages = this.#pool.pagesFor(tokens.length + draft.length + ahead) - extent.pages;
+    if (pages > this.#pool.free + this.#prefixes.pages || !this.#makeRoom(sequence, 1 + draft.length + ahead)) return {};
+    return { draft, ahead };
+  }
+
+  /** The parts with what the assistant guesses. Its guesses are no more than there is room for. */
+  async #assist(parts: readonly Part[]): Promise<readonly Part[]> {
+    const [part] = parts;
+    if (part === undefined || part.ahead === undefined || part.ahead < 1 || this.#assistant === null) return parts;
+    const { request, answer } = part.sequence;
+    return [{ ...part, draft: await this.#assistant.guess(answer.tokens, { ...request.assisted, count: part.ahead }) }];
   }
 
   /** Room for more rows. False: the sequence itself had to give way. */
@@ -383,8 +398,9 @@ export class Batcher {
     return true;
   }
 
-  async #step(plan: readonly Part[]): Promise<void> {
+  async #step(planned: readonly Part[]): Promise<void> {
     const model = this.#model;
+    const plan = await this.#assist(planned);
     const { pool, arena } = this.#held;
     const tokens: number[] = [];
     const positions: number[] = [];
@@ -393,6 +409,7 @@ export class Batcher {
     for (const { sequence, length, draft = [] } of plan) {
       const { answer, past, extent, pending } = sequence;
       if (extent === null) continue;
+      this.#counters.draftTokens += draft.length;
       spans.push({ start: tokens.length, length: length + draft.length, row: pool.row(extent), past });
       for (let i = past; i < past + length; i++) {
         tokens.push(answer.tokens[i] as number);

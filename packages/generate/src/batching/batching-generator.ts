@@ -23,12 +23,12 @@ export class BatchingGenerator extends LocalGenerator {
 
   readonly #together: boolean;
 
-  /** false: every request is computed by itself, at once, as LocalGenerator does. Throws OptionError. */
+  /** false: every request is computed by itself, at once, as LocalGenerator does; it has no assistant then. Throws OptionError. */
   constructor(parts: GeneratorParts, options: BatchingOptions | false = {}) {
-    super(parts);
+    super(options === false ? { ...parts, assistant: undefined } : parts);
     this.#together = options !== false;
     this.#settings = batchingSettings(options === false ? {} : options);
-    this.#batcher = new Batcher(parts.model, { vocabSize: usedVocabulary(parts), settings: this.#settings });
+    this.#batcher = new Batcher(parts.model, { vocabSize: usedVocabulary(parts), settings: this.#settings, assistant: parts.assistant });
   }
 
   stats(): Promise<SchedulerStats> {

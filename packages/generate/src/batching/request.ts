@@ -3,9 +3,13 @@ import { Answer, type Chooser, streamOf } from '../answer.ts';
 import type { Job } from '../decode.ts';
 import type { GenerateEvent, Timings, Usage } from '../events.ts';
 import { Inbox } from '../inbox.ts';
+import type { GuessSettings } from './assistant.ts';
 import type { Queued } from './fair-queue.ts';
 import type { LookupSettings } from './lookup.ts';
 import type { Extent } from './pages.ts';
+
+/** Guesses at a time where nobody says: with three, a pass takes some 1.4 times as long as with none (docs/performance.md). */
+const ASSISTANT_TOKENS = 3;
 
 /** One answer and its keys and values. */
 export class Sequence {
@@ -52,6 +56,8 @@ export class BatchRequest implements Queued {
   readonly shares: boolean;
   /** How its text is guessed ahead while it is alone. */
   readonly lookup: LookupSettings | null;
+  /** The same by an assistant, where there is one. */
+  readonly assisted: GuessSettings;
   readonly #job: Job;
   readonly #choosers: readonly Chooser[];
   #next: Sequence | undefined;
@@ -71,8 +77,9 @@ export class BatchRequest implements Queued {
     this.priority = job.settings.priority;
     this.answers = job.settings.numReturnSequences;
     this.shares = job.settings.prefixCache;
-    const { promptLookupNumTokens: count, maxMatchingNgramSize: ngram } = job.settings;
+    const { promptLookupNumTokens: count, maxMatchingNgramSize: ngram, numAssistantTokens, assistantConfidenceThreshold: confidence } = job.settings;
     this.lookup = count === null ? null : { count, ngram };
+    this.assisted = { count: numAssistantTokens ?? ASSISTANT_TOKENS, confidence };
   }
 
   get #total(): number {

@@ -81,7 +81,7 @@ export interface SchedulerStats {
   readonly aborted: number;
   /** Times a sequence lost its memory to others and was computed again. */
   readonly preemptions: number;
-  /** Tokens guessed by prompt lookup, and of these the ones that came. */
+  /** Tokens guessed by prompt lookup or an assistant, and of these the ones that came. */
   readonly draftTokens: number;
   readonly acceptedTokens: number;
 }

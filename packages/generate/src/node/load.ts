@@ -1,11 +1,13 @@
 /** Opens a model folder for generation on this thread: backend, weights, tokenizer, and what the folder says about them. */
+import type { Backend } from '@parley/engine';
 import { type BackendOptions, createBackend } from '@parley/engine/node';
-import { parameterCount, type TransformerConfig, type WeightDType } from '@parley/model';
-import { adapterName, loadAdapter, loadGenerationConfig, loadModel, resolveAdapter } from '@parley/model/node';
+import { parameterCount, type Transformer, type TransformerConfig, type WeightDType } from '@parley/model';
+import { adapterName, loadAdapter, loadGenerationConfig, loadModel, resolveAdapter, resolveModel } from '@parley/model/node';
 import type { Tokenizer } from '@parley/tokenizer';
 import { loadTokenizer } from '@parley/tokenizer/node';
 import { BatchingGenerator } from '../batching/batching-generator.ts';
 import type { BatchingOptions } from '../batching/settings.ts';
+import { OptionError } from '../errors.ts';
 import type { GeneratorParts } from '../generator.ts';
 
 export interface LoadOptions extends BackendOptions {
@@ -13,6 +15,13 @@ export interface LoadOptions extends BackendOptions {
   readonly dtype?: WeightDType;
   /** LoRA adapters laid on the model, by name or path. What several add is summed. */
   readonly adapters?: readonly AdapterChoice[];
+  /**
+   * A smaller model with the same tokens, by name or path, which guesses ahead while one text alone is being written: the same text,
+   * sooner where it is often right. It may be the model itself, held in fewer bits. Not without `batching`.
+   */
+  readonly assistantModel?: string;
+  /** What the assistant's weights are held in. Default: as the model's. */
+  readonly assistantDtype?: WeightDType;
   /** How requests share the model (see BatchingOptions). false: each is computed by itself, and nothing is remembered between them. */
   readonly batching?: BatchingOptions | false;
 }
@@ -36,6 +45,8 @@ export interface ModelInfo {
   readonly vocabSize: number;
   /** Whether it has a chat template. */
   readonly chat: boolean;
+  /** The folder of the model that guesses ahead, or null. */
+  readonly assistant: string | null;
   /** The backend, for people. */
   readonly backend: string;
   readonly threads: number;
@@ -59,7 +70,10 @@ export class LoadedGenerator extends BatchingGenerator {
   /** Throws what the engine, the model and the tokenizer throw; nothing stays allocated then. */
   static async load(folder: string, options: LoadOptions = {}): Promise<LoadedGenerator> {
     const start = performance.now();
-    const { adapters = [], dtype: asked, batching = {}, ...backendOptions } = options;
+    const { adapters = [], assistantModel, assistantDtype, dtype: asked, batching = {}, ...backendOptions } = options;
+    if (assistantModel !== undefined && batching === false) {
+      throw new OptionError('an assistant guesses ahead in a shared batch, and batching is false: leave out one of the two', { option: 'assistantModel', value: assistantModel });
+    }
     const [tokenizer, generation] = await Promise.all([loadTokenizer(folder), loadGenerationConfig(folder)]);
     await using owned = new AsyncDisposableStack();
     const backend = owned.use(await createBackend(backendOptions));
@@ -74,6 +88,10 @@ export class LoadedGenerator extends BatchingGenerator {
       names.push(weight === 1 ? adapterName(adapterFolder) : `${adapterName(adapterFolder)}:${weight}`);
     }
     model.setAdapters(active);
+    if (assistantDtype !== undefined && assistantModel === undefined) {
+      throw new OptionError(`assistantDtype is ${assistantDtype}, and there is no assistant: pass an assistantModel`, { option: 'assistantDtype', value: assistantDtype });
+    }
+    const assistant = assistantModel === undefined ? undefined : await loadAssistant(assistantModel, { tokenizer, backend, dtype: assistantDtype ?? asked, owned });
     const info: ModelInfo = {
       folder, dtype,
       family: config.family,
@@ -83,6 +101,7 @@ export class LoadedGenerator extends BatchingGenerator {
       vocabSize: config.vocabSize,
       chat: tokenizer.chatTemplate !== undefined,
       adapters: names,
+      assistant: assistant?.folder ?? null,
       backend: backend.description,
       threads: backend.threads,
       defaults: generation.defaults,
@@ -90,6 +109,28 @@ export class LoadedGenerator extends BatchingGenerator {
     };
     const kept = owned.move();
     const eosTokenId = generation.eosTokenIds.length > 0 ? generation.eosTokenIds : undefined;
-    return new LoadedGenerator(info, { model, tokenizer, eosTokenId, onDispose: () => kept.disposeAsync() }, batching);
+    return new LoadedGenerator(info, { model, assistant: assistant?.model, tokenizer, eosTokenId, onDispose: () => kept.disposeAsync() }, batching);
   }
+}
+
+/** The assistant, on the same backend. Throws OptionError where its tokens are others, and what loading throws. */
+async function loadAssistant(
+  name: string, { tokenizer, backend, dtype, owned }: { tokenizer: Tokenizer; backend: Backend; dtype: WeightDType | undefined; owned: AsyncDisposableStack },
+): Promise<{ readonly folder: string; readonly model: Transformer }> {
+  const folder = await resolveModel(name);
+  const differs = firstDifference(tokenizer, await loadTokenizer(folder));
+  if (differs !== null) {
+    throw new OptionError(`the assistant ${name} has other tokens than the model (${differs}), so its guesses would mean something else: take a smaller model of the same family`, { option: 'assistantModel', value: name });
+  }
+  return { folder, model: owned.use(await loadModel(folder, { backend, ...(dtype && { dtype }) })) };
+}
+
+/** Models may leave rows of their tables unused, so that only tokens that both name are compared, and nearly all have to be. */
+function firstDifference(ours: Tokenizer, theirs: Tokenizer): string | null {
+  const common = Math.min(ours.vocabSize, theirs.vocabSize);
+  if (common < 0.99 * Math.max(ours.vocabSize, theirs.vocabSize)) return `${theirs.vocabSize.toLocaleString('en')} of them, not ${ours.vocabSize.toLocaleString('en')}`;
+  for (let id = 0; id < common; id++) {
+    if (ours.idToToken(id) !== theirs.idToToken(id)) return `token ${id} is ${JSON.stringify(theirs.idToToken(id) ?? null)}, not ${JSON.stringify(ours.idToToken(id) ?? null)}`;
+  }
+  return null;
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ReferenceBackend } from '@parley/engine';
 import { saveModel } from '@parley/model/node';
+import { Tokenizer } from '@parley/tokenizer';
 import { saveTokenizer } from '@parley/tokenizer/node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ContextOverflowError, GeneratorClosedError, OptionError } from '../errors.ts';
@@ -135,4 +136,36 @@ test('the thread answers many at once, tells how busy it is, counts, encodes, de
   await using apart = await openGenerator(folder, { worker: false, backend: 'reference', batching: false });
   expect((await apart.generate('A common beginning. 3', { seed: 3, temperature: 1, maxNewTokens: 6, constraint: { type: 'regex', pattern: '[a-z ]+' } }).result()).sequences)
     .toEqual(here[3]!.sequences);
+});
+
+test('an assistant, here the model itself, leaves texts as they are, on a thread too', async () => {
+  await using plain = await open(false);
+  const options = { temperature: 1, seed: 3, maxNewTokens: 40, eosTokenId: [] };
+  const expected = await plain.generate('Hello', options).result();
+  for (const worker of [false, true]) {
+    await using assisted = await openGenerator(folder, { worker, backend: 'reference', assistantModel: folder, assistantDtype: 'f32' });
+    expect(assisted.info.assistant).toBe(folder);
+    expect((await assisted.generate('Hello', { ...options, numAssistantTokens: 4, assistantConfidenceThreshold: 0 }).result()).sequences).toEqual(expected.sequences);
+    expect((await assisted.stats()).draftTokens).toBeGreaterThan(20);
+  }
+  expect(plain.info.assistant).toBeNull();
+});
+
+test('an assistant with other tokens, one where requests do not share a batch, and its weights without it are refused', async () => {
+  const other = await mkdtemp(join(tmpdir(), 'parley-generate-'));
+  try {
+    const backend = new ReferenceBackend();
+    using model = tinyModel(backend, tinyConfig());
+    await saveModel(model, other);
+    const file = tinyTokenizer().toJSON() as { model: { vocab: Record<string, number> } };
+    const [a = '', b = ''] = Object.keys(file.model.vocab);
+    Object.assign(file.model.vocab, { [a]: file.model.vocab[b], [b]: file.model.vocab[a] });
+    await saveTokenizer(Tokenizer.fromJSON(file), other);
+    const refused = (more: object): Promise<ModelGenerator> => openGenerator(folder, { worker: false, backend: 'reference', ...more });
+    await expect(refused({ assistantModel: other })).rejects.toThrow(/has other tokens than the model \(token \d+ is /);
+    await expect(refused({ assistantModel: folder, batching: false })).rejects.toThrow(OptionError);
+    await expect(refused({ assistantDtype: 'q4' })).rejects.toThrow('pass an assistantModel');
+  } finally {
+    await rm(other, { recursive: true });
+  }
 });

@@ -42,6 +42,14 @@ test('the prompt comes from the standard input for "-", without its last line en
   expect(sequences(piped)).toEqual(sequences(given));
 });
 
+test('an assistant model guesses ahead and changes nothing; tokens for one that is not there are refused', async () => {
+  const asked = ['the cat', '--max-new-tokens', '12', '--seed', '4', '--json'];
+  const sequences = ({ stdout }: { stdout: string }): unknown => (JSON.parse(stdout) as { sequences: unknown }).sequences;
+  const assisted = await quick([...asked, '--assistant-model', folder, '--assistant-dtype', 'f32', '--num-assistant-tokens', '2']);
+  expect(sequences(assisted)).toEqual(sequences(await quick(asked)));
+  await expect(quick([...asked, '--num-assistant-tokens', '2'])).rejects.toThrow('--num-assistant-tokens is 2, and no assistant is open: open the model with an --assistant-model');
+});
+
 test('every flag of generation arrives: beams, answers, stops, penalties', async () => {
   const { stdout } = await quick([
     'the cat', '--num-beams', '3', '--num-return-sequences', '2', '--length-penalty', '0.5', '--no-repeat-ngram-size', '2', '--repetition-penalty', '1.1',
