@@ -1,10 +1,9 @@
 /** The history, settings, personas, import and export, as a person uses them: Chromium before a real server. */
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import type { ConversationPage, ListedConversation, Persona } from '@parley/protocol';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { launch, missing, type Opened, openPage, type Served, serve } from './harness.ts';
+import { faultsOf, launch, missing, type Opened, openPage, type Served, serve } from './harness.ts';
 
 const DAY = 86_400_000;
 
@@ -84,11 +83,6 @@ describe.skipIf(missing !== null)('the library', { timeout: 150_000 }, () => {
   async function close(page: Page): Promise<void> {
     await page.keyboard.press('Escape');
     await page.locator('.dialog-content, .palette-field').first().waitFor({ state: 'detached' });
-  }
-  async function faultsOf(page: Page): Promise<string[]> {
-    await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
-    const found = await page.evaluate(async () => (await (globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }).axe.run()).violations);
-    return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
   }
 
   test('conversations are grouped by date, without those in the archive', async () => {

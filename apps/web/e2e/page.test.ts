@@ -1,21 +1,12 @@
 /** The page in a real Chromium before a real server with a shipped model: what people do, on a desk and on a phone, in both languages. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { launch, missing, openPage, serve, type Served } from './harness.ts';
+import { faultsOf, launch, missing, openPage, serve, type Served } from './harness.ts';
 
-const axe = missing === null ? readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8') : '';
 /** Words without end: what is drawn from so flat a distribution hardly ever ends its turn, with this seed not soon, so that there is time to do things meanwhile. */
 const ENDLESS = { chat: { parameters: { temperature: 2, top_k: 0, top_p: 1, min_p: 0, seed: 1 } } };
 const SHORT = { chat: { parameters: { max_tokens: 12, seed: 1 } } };
 
-async function faults(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
-  const results = await page.evaluate(() => (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run());
-  return results.violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary ?? ''}`));
-}
 const field = (page: Page) => page.getByRole('textbox', { name: /^(Message|消息)$/ });
 const answers = (page: Page) => page.locator('.row-assistant');
 const action = (page: Page, name: string) => page.locator(`[data-action=${name}]`).last();
@@ -52,17 +43,17 @@ describe.skipIf(missing !== null)('the page', { timeout: 240_000 }, () => {
     const policy = (await page.request.get(server.url)).headers()['content-security-policy'] ?? '';
     expect(policy).toContain('script-src \'self\'');
     expect(/script-src[^;]*unsafe-inline/.test(policy)).toBe(false);
-    expect(await faults(page)).toEqual([]);
+    expect(await faultsOf(page)).toEqual([]);
     await page.locator('.example').first().click();
     await answered(page, 1);
     expect(await page.locator('.said').first().textContent()).toBe('Hello! Who are you?');
     expect((await answers(page).first().textContent() ?? '').trim().length).toBeGreaterThan(0);
     expect(page.url()).toMatch(/#\/c\/.+/);
-    expect(await faults(page)).toEqual([]);
+    expect(await faultsOf(page)).toEqual([]);
     await action(page, 'details').click();
     await page.locator('.runner').first().waitFor();
     expect(await page.locator('.word').count()).toBeGreaterThan(2);
-    expect(await faults(page)).toEqual([]);
+    expect(await faultsOf(page)).toEqual([]);
     await page.locator('.word').first().focus();
     const before = await page.locator('.runners').getAttribute('aria-label');
     await page.keyboard.press('ArrowRight');
@@ -71,7 +62,7 @@ describe.skipIf(missing !== null)('the page', { timeout: 240_000 }, () => {
     await page.locator('.details').waitFor({ state: 'detached' });
     expect(await page.evaluate(() => document.activeElement?.getAttribute('data-action'))).toBe('details');
     await page.locator('.model-button').click();
-    expect(await faults(page)).toEqual([]);
+    expect(await faultsOf(page)).toEqual([]);
     await page.keyboard.press('Escape');
     expect(complaints).toEqual([]);
   });
@@ -106,7 +97,7 @@ describe.skipIf(missing !== null)('the page', { timeout: 240_000 }, () => {
     await field(page).press('ArrowUp');
     const edit = page.getByRole('textbox', { name: 'Edit your message' });
     await edit.fill('three');
-    expect(await faults(page)).toEqual([]);
+    expect(await faultsOf(page)).toEqual([]);
     await edit.press('Enter');
     await answered(page, 2);
     expect(await page.locator('.said').allTextContents()).toEqual(['one', 'three']);
@@ -139,7 +130,7 @@ describe.skipIf(missing !== null)('the page', { timeout: 240_000 }, () => {
     await page.route('**/api/conversations', (route) => (route.request().method() === 'POST' ? route.abort() : route.continue()));
     await say(page, 'hello');
     await page.getByRole('alert').getByText('This could not be sent.').waitFor();
-    expect(await faults(page)).toEqual([]);
+    expect(await faultsOf(page)).toEqual([]);
     await page.unroute('**/api/conversations');
     await page.getByRole('button', { name: 'Try again' }).click();
     await answered(page, 1);
@@ -167,15 +158,15 @@ describe.skipIf(missing !== null)('the page', { timeout: 240_000 }, () => {
     await using opened = await openPage(browser, server.url, { ...options, preferences: SHORT });
     const { page, complaints } = opened;
     const wide = (): Promise<boolean> => page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-    expect(await faults(page)).toEqual([]);
+    expect(await faultsOf(page)).toEqual([]);
     expect(await wide()).toBe(false);
     await page.locator('.example').nth(1).click();
     await answered(page, 1);
-    expect(await faults(page)).toEqual([]);
+    expect(await faultsOf(page)).toEqual([]);
     expect(await wide()).toBe(false);
     await action(page, 'details').click();
     await page.locator('.runner').first().waitFor();
-    expect(await faults(page)).toEqual([]);
+    expect(await faultsOf(page)).toEqual([]);
     expect(complaints).toEqual([]);
   });
 
@@ -189,7 +180,7 @@ describe.skipIf(missing !== null)('the page', { timeout: 240_000 }, () => {
     expect(await page.locator('.markdown img, .markdown a').count()).toBe(0);
     expect(await page.locator('.code-keyword').textContent()).toBe('const');
     expect(await page.locator('td.align-right').textContent()).toBe('2');
-    expect(await faults(page)).toEqual([]);
+    expect(await faultsOf(page)).toEqual([]);
     expect(complaints).toEqual([]);
   });
 
