@@ -2,8 +2,6 @@
  * Recipes: one YAML file says everything about a trained model. This is its schema; what the fields do is said in
  * recipes/your-own.yaml. Amounts may be written 250k, 5M, 20MB. Paths are relative to the recipe.
  */
-import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { CLEAN_STEPS, FULL_CLEANING, LANGUAGES, PERSONAL_DATA_KINDS, QUALITY_RULES, type QualityRule } from '@parley/data';
 import { nearestName } from '@parley/model';
 import { LineCounter, parseDocument } from 'yaml';
@@ -244,35 +242,26 @@ export type RecipeInput = z.input<typeof recipe>;
 export type RecipeStage = Recipe['stages'][number];
 export type RecipeSource = Recipe['data']['sources'][number];
 
-export interface LoadedRecipe {
-  readonly recipe: Recipe;
-  /** Where its relative paths start. */
-  readonly folder: string;
-  /** The file as it was read, to be kept with the run. */
-  readonly text: string;
-  readonly path: string;
-}
-
-/** Reads and checks a recipe file. Throws RecipeError. */
-export async function loadRecipe(path: string): Promise<LoadedRecipe> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new RecipeError(path, ['there is no such recipe: give the path of a .yaml file, or a folder of texts to train on'], { cause: error });
-  });
-  return { recipe: parseRecipe(text, path), folder: dirname(path), text, path };
-}
-
 /** Checks a recipe given as YAML text. `path` is for the errors. Throws RecipeError naming every problem. */
 export function parseRecipe(text: string, path = 'recipe'): Recipe {
+  const { value, where } = readYaml(text, path);
+  if (typeof value === 'object' && value !== null && 'extends' in value) {
+    throw new RecipeError(path, [`${where(['extends'])}extends is followed from a file to a file: read this recipe from its file`]);
+  }
+  return checkRecipe(value, path, where);
+}
+
+/** `where`: the line that a field stands in, as a problem's beginning; '' where the text has no such field. */
+export function readYaml(text: string, path: string): { readonly value: unknown; readonly where: (keys: readonly PropertyKey[]) => string } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
   if (document.errors.length > 0) throw new RecipeError(path, document.errors.map((error) => error.message.split('\n')[0] ?? error.message));
-  const value: unknown = document.toJS();
   const where = (keys: readonly PropertyKey[]): string => {
     const node: unknown = document.getIn(keys, true);
     const range = typeof node === 'object' && node !== null && 'range' in node ? (node.range as [number] | null) : null;
     return range ? `line ${lines.linePos(range[0]).line}, ` : '';
   };
-  return checkRecipe(value, path, where);
+  return { value: document.toJS() as unknown, where };
 }
 
 /** Checks a recipe given as an object. Throws RecipeError. */
@@ -333,7 +322,7 @@ function explain(issue: Issue, root: unknown): string {
 const article = (type: string): string => (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type === 'int' ? 'whole number' : type}`);
 
 const FIELDS = {
-  recipe: Object.keys(recipe.shape), sources: Object.keys(source.shape), stages: Object.keys(stage.shape), model: Object.keys(modelFields.shape),
+  recipe: ['extends', ...Object.keys(recipe.shape)], sources: Object.keys(source.shape), stages: Object.keys(stage.shape), model: Object.keys(modelFields.shape),
   data: ['held_out', 'deduplicate', 'clean', 'near_duplicates', 'mask_personal_data', 'decontaminate', 'sources'], tokenizer: ['path', 'vocab_size', 'pattern', 'sample_bytes'],
   lora: Object.keys(lora.shape), export: ['path', 'dtype', 'generation', 'merge'], mixture: ['source', 'weight', 'epochs', 'loss_weight'], quality: Object.keys(QUALITY_RULES),
 };

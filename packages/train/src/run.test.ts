@@ -11,7 +11,8 @@ import { listCheckpoints } from './checkpoint.ts';
 import { CheckpointError, DivergenceError } from './errors.ts';
 import type { TrainEvent } from './events.ts';
 import { readMetrics } from './metrics.ts';
-import { loadRecipe, parseRecipe } from './recipe.ts';
+import { parseRecipe } from './recipe.ts';
+import { loadRecipe } from './recipe-file.ts';
 import { run } from './run.ts';
 import { TINY_RECIPE, tinyData } from './testing/texts.ts';
 

@@ -1,6 +1,6 @@
 /** A process that runs a recipe: `node run-recipe.ts RECIPE OUTPUT reference|wasm [resume]`. Killed by run.test.ts. */
 import { createBackend } from '@parley/engine/node';
-import { loadRecipe } from '../recipe.ts';
+import { loadRecipe } from '../recipe-file.ts';
 import { run } from '../run.ts';
 
 const [path = '', output = '', backendName, resume] = process.argv.slice(2);
