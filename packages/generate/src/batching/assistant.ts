@@ -4,8 +4,7 @@
  * model's logits, likeliest or drawn, is the one that was guessed: the text is the one there would be without guesses, bit for bit.
  * (The rejection sampling of both papers accepts somewhat more of what is drawn, and gives other texts of the same distribution.)
  */
-import type { LanguageModel } from '../runner.ts';
-import { Runner } from '../runner.ts';
+import { type LanguageModel, Runner } from '../runner.ts';
 import { logSumExp } from '../select.ts';
 import { commonPrefix } from './prefix-cache.ts';
 
