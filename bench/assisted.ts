@@ -2,9 +2,9 @@
  * What an assistant gives: a model's answers to recipes/eval's questions, without one and with the same model in fewer bits guessing ahead, in
  * turn. The answers are the same, and that is checked. `share`: of the guesses, those that came.
  */
-import { readFileSync } from 'node:fs';
 import { openGenerator } from '@parley/generate/node';
 import { BACKEND_FLAGS, type Benchmark, figure, machine, summarize } from './harness.ts';
+import { questions } from './questions.ts';
 
 const QUESTIONS = 10;
 
@@ -13,8 +13,7 @@ export const benchmark: Benchmark = {
   summary: 'answers with and without the same model in 4 bits (--dtype: its bits) guessing ahead; --model, --tokens of an answer at most',
   takes: ['model', 'dtype', 'tokens', ...BACKEND_FLAGS],
   async run({ model = 'parley-mini', dtype = 'q4', tokens = 64, repeats, ...backend }) {
-    const lines = readFileSync(new URL('../recipes/eval/prompts.jsonl', import.meta.url), 'utf8').trim().split('\n');
-    const questions = Array.from({ length: QUESTIONS }, (_, i) => (JSON.parse(lines[Math.floor((i * lines.length) / QUESTIONS)] ?? '') as { prompt: string }).prompt);
+    const asked = questions(QUESTIONS);
     const open = { worker: false, batching: { maxBatch: 1 }, ...backend } as const;
     await using plain = await openGenerator(model, open);
     await using assisted = await openGenerator(model, { ...open, assistantModel: model, assistantDtype: dtype });
@@ -28,7 +27,7 @@ export const benchmark: Benchmark = {
     for (let repeat = -1; repeat < repeats; repeat++) {
       const ms = { plain: 0, assisted: 0 };
       let written = 0;
-      for (const [i, question] of questions.entries()) {
+      for (const [i, question] of asked.entries()) {
         for (const temperature of [0, 0.7]) {
           const without = await answer(plain, question, temperature);
           const withOne = await answer(assisted, question, temperature);

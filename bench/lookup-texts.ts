@@ -7,24 +7,20 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { pipeline } from '@parley/tasks';
 import { lookUp } from '../packages/generate/src/batching/lookup.ts';
 import type { Benchmark } from './harness.ts';
+import { questions, sample } from './questions.ts';
 
 const GUESSES = [3, 7];
 const NGRAM = 2;
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 
-/** Every so many of a list, so that `count` are left. */
-const sample = (list: readonly string[], count: number): string[] =>
-  Array.from({ length: Math.min(count, list.length) }, (_, i) => list[Math.floor((i * list.length) / count)] ?? '');
-
 function prompts(count: number): Record<string, string[]> {
-  const questions = read('recipes/eval/prompts.jsonl').trim().split('\n').map((line) => (JSON.parse(line) as { prompt: string }).prompt);
   const docs = readdirSync(new URL('../docs', import.meta.url)).filter((name) => name.endsWith('.md')).sort().map((name) => `docs/${name}`);
   const paragraphs = ['README.md', ...docs].flatMap((path) => read(path).split(/\n\n+/))
     .filter((text) => /^[A-Z]/.test(text) && text.length > 200 && text.length < 500).map((text) => text.replaceAll('\n', ' '));
   const texts = sample(paragraphs, count);
   const asked = (what: string): string[] => texts.map((text) => `${what}\n\n${text}`);
   return {
-    chat: sample(questions, count),
+    chat: questions(count),
     quote: asked('Repeat the following text word for word:'),
     translate: asked('Translate into Chinese:'),
     summarize: asked('Sum up the following text in one sentence:'),

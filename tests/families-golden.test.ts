@@ -8,6 +8,7 @@ import { createBackend, nativeKernels } from '@parley/engine/node';
 import { type Batch, Checkpoint, embedSequences, encodeCheckpoint, type FileDType, singleSequence, Transformer } from '@parley/model';
 import { FileSource, loadClassifier, loadModel, saveClassifier, saveModel } from '@parley/model/node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { largestDifference, readTensor } from './golden.ts';
 
 const DECODERS = ['llama3', 'llama-linear', 'mistral', 'qwen2', 'qwen2-yarn', 'qwen3', 'gemma', 'gemma3'] as const;
 
@@ -35,18 +36,7 @@ const backends: Record<string, () => Promise<Backend>> = {
 async function withOutputs<Result>(name: string, use: (read: (tensor: string) => Promise<Float32Array>, names: string[]) => Promise<Result>): Promise<Result> {
   await using file = await FileSource.open(join(folder(name), 'expected.safetensors'));
   const outputs = await Checkpoint.open([file], { name });
-  return await use((tensor) => readAll(outputs, tensor), [...outputs.names]);
-}
-
-async function readAll(checkpoint: Checkpoint, tensor: string): Promise<Float32Array> {
-  const out = new Float32Array(checkpoint.info(tensor).shape.reduce((product, extent) => product * extent, 1));
-  await checkpoint.read(tensor, 0, out);
-  return out;
-}
-
-function largestDifference(got: ArrayLike<number>, want: ArrayLike<number>): number {
-  expect(got.length).toBe(want.length);
-  return Array.from(want).reduce((largest, value, i) => Math.max(largest, Math.abs(got[i]! - value)), 0);
+  return await use((tensor) => readTensor(outputs, tensor), [...outputs.names]);
 }
 
 /** Sequences end to end. */
@@ -159,7 +149,7 @@ async function gradientsOf(model: Transformer): Promise<Map<string, Float32Array
   for (const name of checkpoint.names) {
     // Where gains are stored less 1, so are these.
     const offset = model.config.family.startsWith('gemma') && name.endsWith('norm.weight') ? 1 : 0;
-    found.set(name, (await readAll(checkpoint, name)).map((value) => value + offset));
+    found.set(name, (await readTensor(checkpoint, name)).map((value) => value + offset));
   }
   return found;
 }

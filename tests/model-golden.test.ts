@@ -5,6 +5,7 @@ import { createBackend } from '@parley/engine/node';
 import { type ByteSource, Checkpoint, encodeCheckpoint, singleSequence, Transformer } from '@parley/model';
 import { FileSource, loadModel } from '@parley/model/node';
 import { expect, test } from 'vitest';
+import { readTensor } from './golden.ts';
 
 const TOKENS = [3, 17, 0, 39, 8, 8, 21, 5, 30, 12, 1, 26];
 const TARGETS = Int32Array.of(17, 0, 39, 8, 8, -100, 5, 30, 12, -100, 26, 2);
@@ -32,12 +33,6 @@ async function gradientCheckpoint(model: Transformer): Promise<Checkpoint> {
   return await Checkpoint.open([source], { name: 'gradients' });
 }
 
-async function readAll(checkpoint: Checkpoint, tensor: string): Promise<Float32Array> {
-  const out = new Float32Array(checkpoint.info(tensor).shape.reduce((product, extent) => product * extent, 1));
-  await checkpoint.read(tensor, 0, out);
-  return out;
-}
-
 const backends: Record<string, () => Promise<Backend>> = {
   reference: async () => new ReferenceBackend(),
   wasm: () => createBackend({ backend: 'wasm', threads: 2 }),
@@ -54,17 +49,17 @@ for (const [backendName, create] of Object.entries(backends)) {
       using arena = new Arena(backend);
       const batch = singleSequence(TOKENS);
       const logits = await model.forward({ arena, tape: null }, batch).read();
-      expect(relativeDifference(logits, await readAll(expected, 'logits'))).toBeLessThan(1e-5);
+      expect(relativeDifference(logits, await readTensor(expected, 'logits'))).toBeLessThan(1e-5);
 
       const tape = new Tape();
       const losses = await model.loss({ arena, tape }, batch, { targets: TARGETS }).read();
-      expect(relativeDifference(losses, await readAll(expected, 'losses'))).toBeLessThan(1e-5);
+      expect(relativeDifference(losses, await readTensor(expected, 'losses'))).toBeLessThan(1e-5);
       tape.backward();
       const gradients = await gradientCheckpoint(model);
       const names = [...expected.names].filter((tensor) => tensor.startsWith('gradient.')).map((tensor) => tensor.slice('gradient.'.length));
       expect(new Set(gradients.names)).toEqual(new Set(names));
       const differences = await Promise.all(
-        names.map(async (tensor) => relativeDifference(await readAll(gradients, tensor), await readAll(expected, `gradient.${tensor}`))),
+        names.map(async (tensor) => relativeDifference(await readTensor(gradients, tensor), await readTensor(expected, `gradient.${tensor}`))),
       );
       expect(Math.max(...differences)).toBeLessThan(1e-5);
     });

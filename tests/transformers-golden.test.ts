@@ -10,6 +10,7 @@ import { BatchingGenerator, type GenerateOptions, LocalGenerator, resolveOptions
 import { type Batch, Checkpoint, singleSequence, type Transformer } from '@parley/model';
 import { FileSource, loadAdapter, loadClassifier, loadModel } from '@parley/model/node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { largestDifference, readTensor } from './golden.ts';
 
 interface Search {
   readonly sequences: number[][];
@@ -40,16 +41,7 @@ beforeAll(async () => {
 });
 afterAll(() => file[Symbol.asyncDispose]());
 
-async function read(name: string): Promise<Float32Array> {
-  const out = new Float32Array(outputs.info(name).shape.reduce((product, extent) => product * extent, 1));
-  await outputs.read(name, 0, out);
-  return out;
-}
-
-function largestDifference(got: ArrayLike<number>, want: ArrayLike<number>): number {
-  expect(got.length).toBe(want.length);
-  return Array.from(want).reduce((largest, value, i) => Math.max(largest, Math.abs((got[i] ?? NaN) - value)), 0);
-}
+const read = (name: string): Promise<Float32Array> => readTensor(outputs, name);
 
 const backends: Record<string, () => Promise<Backend>> = {
   wasm: () => createBackend({ backend: 'wasm', threads: 2 }),

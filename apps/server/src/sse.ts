@@ -1,4 +1,5 @@
 /** Server-sent events: texts in, a response out. */
+import { ApiError } from '@parley/protocol';
 
 /** A comment now and then, so that proxies do not take a model that thinks for a dead connection. */
 const PING_MS = 15_000;
@@ -13,17 +14,16 @@ export interface EventSource {
   readonly texts: AsyncIterator<string>;
   /** What `texts` has given already. */
   readonly first?: IteratorResult<string> | undefined;
-  /** The reader went before the end. */
-  readonly leave: () => void;
+  /** Aborted when the reader goes before the end. */
+  readonly left: AbortController;
   /** What the reader is told when `texts` fails; null: nothing, the connection breaks off. */
   readonly failure: (error: unknown) => string | null;
   readonly cacheControl?: 'no-cache' | 'no-store';
 }
 
-export function eventResponse({ texts, first, leave, failure, cacheControl = 'no-cache' }: EventSource): Response {
+export function eventResponse({ texts, first, left, failure, cacheControl = 'no-cache' }: EventSource): Response {
   const encoder = new TextEncoder();
   let given = first;
-  let left = false;
   let ping: NodeJS.Timeout | undefined;
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -35,13 +35,13 @@ export function eventResponse({ texts, first, leave, failure, cacheControl = 'no
       try {
         const next = given ?? (await texts.next());
         given = undefined;
-        if (left) return;
+        if (left.signal.aborted) return;
         if (next.done !== true) {
           controller.enqueue(encoder.encode(next.value));
           return;
         }
       } catch (error) {
-        if (left) return;
+        if (left.signal.aborted) return;
         const told = failure(error);
         if (told === null) {
           clearInterval(ping);
@@ -54,9 +54,8 @@ export function eventResponse({ texts, first, leave, failure, cacheControl = 'no
       controller.close();
     },
     async cancel() {
-      left = true;
       clearInterval(ping);
-      leave();
+      left.abort(new ApiError('the client left', { status: 499 }));
       await texts.return?.();
     },
   });

@@ -1,5 +1,5 @@
 /** Bodies in, server-sent events out. */
-import { ApiError, invalidRequest } from '@parley/protocol';
+import { invalidRequest } from '@parley/protocol';
 import type { Context } from 'hono';
 import type { Environment } from './app.ts';
 import { toApiError } from './generation.ts';
@@ -31,8 +31,7 @@ export async function eventStream(
     if (!named) yield 'data: [DONE]\n\n';
   }();
   return eventResponse({
-    texts, first: await texts.next(),
-    leave: () => left.abort(new ApiError('the client left', { status: 499 })),
+    texts, left, first: await texts.next(),
     failure: (error) => {
       // Who has left leaves before what was being computed for them ends: that is no failure.
       if (context.req.raw.signal.aborted) return null;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { faultsOf, launch, missing, openPage, type Served, serve } from './harness.ts';
+import { faultsOf, field, launch, missing, openPage, say, type Served, serve } from './harness.ts';
 
 const command = resolve(import.meta.dirname, '../../../packages/parley/bin/parley.js');
 const people = [{ name: 'Ada', password: 'an engine of numbers' }, { name: '李雷', password: '一个很长的密码 42' }] as const;
@@ -46,8 +46,7 @@ describe.skipIf(missing !== null)('people with accounts', { timeout: 150_000 }, 
     await signIn(page, { name: ada.name, password: lei.password });
     await page.getByText('The name or the password is not right.').waitFor();
     await signIn(page, ada);
-    await page.getByRole('textbox', { name: 'Message' }).fill('A secret of Ada’s');
-    await page.keyboard.press('Enter');
+    await say(page, 'A secret of Ada’s');
     await page.locator('.history-link', { hasText: 'secret' }).waitFor();
     const address = page.url();
     expect(await faultsOf(page)).toEqual([]);
@@ -62,7 +61,7 @@ describe.skipIf(missing !== null)('people with accounts', { timeout: 150_000 }, 
     expect(await page.evaluate(async () => (await fetch('/api/conversations')).status)).toBe(401);
 
     await signIn(page, lei);
-    await page.getByText('There is no such conversation').or(page.getByRole('textbox', { name: 'Message' })).first().waitFor();
+    await page.getByText('There is no such conversation').or(field(page)).first().waitFor();
     expect(await page.locator('.history-link').count()).toBe(0);
     expect(await page.content()).not.toContain('secret');
     await signOut(page);

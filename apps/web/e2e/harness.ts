@@ -82,7 +82,7 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
     if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) complaints.push(message.text());
   });
   await page.goto(url);
-  await page.getByRole('textbox', { name: /^(Message|消息)$/ }).or(page.getByLabel('Password')).waitFor();
+  await field(page).or(page.getByLabel('Password')).waitFor();
   return { page, complaints, [Symbol.asyncDispose]: () => context.close() };
 }
 
@@ -91,4 +91,16 @@ export async function faultsOf(page: Page): Promise<string[]> {
   await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
   const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run());
   return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary ?? ''}`));
+}
+
+/** Where a message is written. */
+export const field = (page: Page) => page.getByRole('textbox', { name: /^(Message|消息)$/ });
+
+export async function say(page: Page, words: string): Promise<void> {
+  await field(page).fill(words);
+  await field(page).press('Enter');
+}
+/** So many answers are whole. */
+export async function answered(page: Page, count: number): Promise<void> {
+  await page.waitForFunction((wanted) => document.querySelectorAll('.row-assistant .row-actions').length >= wanted && document.querySelector('[data-action=stop]') === null, count, { timeout: 60_000 });
 }

@@ -1,4 +1,4 @@
-/** The history, settings, personas, import and export, as a person uses them: Chromium before a real server. */
+/** The history, settings, personas, import and export, as a person uses them: Chromium before a real server. Long, as all of it shares one server and its seeds. */
 import { readFile } from 'node:fs/promises';
 import type { ConversationPage, ListedConversation, Persona } from '@parley/protocol';
 import type { Browser, Page } from 'playwright-core';

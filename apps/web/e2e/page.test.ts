@@ -1,23 +1,14 @@
 /** The page in a real Chromium before a real server with a shipped model: what people do, on a desk and on a phone, in both languages. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { faultsOf, launch, missing, openPage, serve, type Served } from './harness.ts';
+import { answered, faultsOf, field, launch, missing, openPage, say, serve, type Served } from './harness.ts';
 
 /** Words without end: what is drawn from so flat a distribution hardly ever ends its turn, with this seed not soon, so that there is time to do things meanwhile. */
 const ENDLESS = { chat: { parameters: { temperature: 2, top_k: 0, top_p: 1, min_p: 0, seed: 1 } } };
 const SHORT = { chat: { parameters: { max_tokens: 12, seed: 1 } } };
 
-const field = (page: Page) => page.getByRole('textbox', { name: /^(Message|消息)$/ });
 const answers = (page: Page) => page.locator('.row-assistant');
 const action = (page: Page, name: string) => page.locator(`[data-action=${name}]`).last();
-async function say(page: Page, words: string): Promise<void> {
-  await field(page).fill(words);
-  await field(page).press('Enter');
-}
-async function answered(page: Page, count: number): Promise<void> {
-  await page.waitForFunction((wanted) => document.querySelectorAll('.row-assistant .row-actions').length >= wanted && document.querySelector('[data-action=stop]') === null, count, { timeout: 60_000 });
-}
-
 /** Presses Stop as soon as so many characters are there: a click from outside would come when the answer is over. */
 const stopAfter = (page: Page, length: number): Promise<unknown> => page.waitForFunction((least) => {
   const button = document.querySelector<HTMLElement>('[data-action=stop]');

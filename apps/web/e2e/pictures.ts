@@ -6,17 +6,15 @@
  */
 import { join, resolve } from 'node:path';
 import type { Page } from 'playwright-core';
-import { launch, missing, openPage, serve } from './harness.ts';
+import { answered, launch, missing, openPage, say, serve } from './harness.ts';
 
 if (missing !== null) throw new Error(missing);
 const docs = resolve(import.meta.dirname, '../../../docs');
 
 async function ask(page: Page, questions: readonly string[]): Promise<void> {
   for (const [i, question] of questions.entries()) {
-    const field = page.getByRole('textbox', { name: /^(Message|消息)$/ });
-    await field.fill(question);
-    await field.press('Enter');
-    await page.waitForFunction((answers) => document.querySelectorAll('.row-assistant .row-actions').length >= answers && document.querySelector('[data-action=stop]') === null, i + 1);
+    await say(page, question);
+    await answered(page, i + 1);
   }
   await page.waitForTimeout(500);
 }

@@ -114,10 +114,12 @@ function isAdapterList(value: unknown): boolean {
   return Array.isArray(value) && value.every(holds);
 }
 
+const ownName = (dtype: NonNullable<PipelineOptions['dtype']>): 'f32' | 'q8' | 'q4' => (dtype === 'fp32' ? 'f32' : dtype);
+
 function openOptions({ dtype, backend, threads, simd, worker, adapters, assistant_model: assistantModel, assistant_dtype: assistantDtype }: PipelineOptions): OpenOptions {
   return {
-    ...(dtype !== undefined && { dtype: dtype === 'fp32' ? 'f32' : dtype }),
-    ...(assistantDtype !== undefined && { assistantDtype: assistantDtype === 'fp32' ? 'f32' : assistantDtype }),
+    ...(dtype !== undefined && { dtype: ownName(dtype) }),
+    ...(assistantDtype !== undefined && { assistantDtype: ownName(assistantDtype) }),
     ...(backend !== undefined && { backend }),
     ...(threads !== undefined && { threads }),
     ...(simd !== undefined && { simd }),

@@ -24,47 +24,45 @@ export async function loadRecipe(path: string): Promise<LoadedRecipe> {
   });
   const folder = dirname(path);
   const own = fieldsOf(text, path);
-  if (own === null || own.extended === undefined) return { recipe: parseRecipe(text, path), folder, text, path };
+  if (own === null) return { recipe: parseRecipe(text, path), folder, text, path };
   const { fields, files } = await inherited(own, [basename(path)], folder);
   const values = Object.fromEntries(Object.entries(fields).map(([key, { value }]) => [key, value]));
-  const recipe = checkRecipe(values, path, (keys) => fields[String(keys[0])]?.where(keys) ?? '');
-  return { recipe, folder, text: `# ${files.join(', which extends ')}, put together.\n${stringify(values)}`, path };
+  const recipe = checkRecipe(values, path, (keys) => (keys.length === 0 ? own.where(keys) : fields[String(keys[0])]?.where(keys) ?? ''));
+  return { recipe, folder, text: files.length === 1 ? text : `# ${files.join(', which extends ')}, put together.\n${stringify(values)}`, path };
 }
 
-/** A field, and where it stands. */
-interface Field {
-  readonly value: unknown;
-  readonly where: (keys: readonly PropertyKey[]) => string;
-}
+type Where = (keys: readonly PropertyKey[]) => string;
 
 interface Fields {
   readonly path: string;
-  readonly fields: Readonly<Record<string, Field>>;
   readonly extended: unknown;
-  readonly extendedWhere: string;
+  readonly fields: Readonly<Record<string, { readonly value: unknown; readonly where: Where }>>;
+  /** What a problem with these keys begins with: the line they stand in and, in what is lent, the file. */
+  readonly where: Where;
 }
 
-/** The file's fields; null where it has another form than fields with values, which the schema is to complain of. */
-function fieldsOf(text: string, path: string): Fields | null {
-  const { value, where } = readYaml(text, path);
+/** The file's fields; null where it has another form than fields with values, which the schema is to complain of. `lender`: its name, where it lends. */
+function fieldsOf(text: string, path: string, lender?: string): Fields | null {
+  const { value, where: line } = readYaml(text, path);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
   const { extends: extended, ...rest } = value as Record<string, unknown>;
-  return { path, fields: Object.fromEntries(Object.entries(rest).map(([key, field]) => [key, { value: field, where }])), extended, extendedWhere: where(['extends']) };
+  const where: Where = lender === undefined ? line : (keys) => `${lender}, ${line(keys)}`;
+  return { path, extended, fields: Object.fromEntries(Object.entries(rest).map(([key, field]) => [key, { value: field, where }])), where };
 }
 
 /** `files`: the names of those on the way here. */
 async function inherited(own: Fields, files: readonly string[], folder: string): Promise<{ fields: Fields['fields']; files: readonly string[] }> {
-  const { path, fields, extended, extendedWhere } = own;
+  const { path, fields, extended, where } = own;
   if (extended === undefined) return { fields, files };
-  const refuse = (reason: string, cause?: unknown): RecipeError => new RecipeError(path, [`${extendedWhere}extends is ${JSON.stringify(extended)}: ${reason}`], { cause });
+  const refuse = (reason: string, cause?: unknown): RecipeError => new RecipeError(path, [`${where(['extends'])}extends is ${JSON.stringify(extended)}: ${reason}`], { cause });
   if (typeof extended !== 'string' || extended === '' || basename(extended) !== extended) throw refuse('it has to be the name of a file in the same folder, so that paths mean the same in both');
   if (files.includes(extended)) throw refuse(`so that it would extend itself (${[...files, extended].join(', ')})`);
   const text = await readFile(join(folder, extended), 'utf8').catch((error: unknown) => {
     throw refuse(`there is no such file in ${folder}`, error);
   });
-  const lent = fieldsOf(text, join(folder, extended));
+  const lent = fieldsOf(text, join(folder, extended), extended);
   if (lent === null) throw refuse('that file has no fields');
-  const named = Object.fromEntries(Object.entries(lent.fields).map(([key, { value, where }]) => [key, { value, where: (keys: readonly PropertyKey[]) => `${extended}, ${where(keys)}` }]));
-  const further = await inherited({ ...lent, fields: named }, [...files, extended], folder);
-  return { fields: { ...fields, ...Object.fromEntries(Object.entries(further.fields).filter(([key]) => !Object.hasOwn(fields, key))) }, files: further.files };
+  const further = await inherited(lent, [...files, extended], folder);
+  // Its own come first, and count.
+  return { fields: { ...fields, ...further.fields, ...fields }, files: further.files };
 }

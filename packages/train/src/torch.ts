@@ -5,7 +5,7 @@
  *   RUN/torch/runner.py, plan.json, initial.safetensors, and per stage NN-NAME.{pieces,order,steps,places,held-out}
  *
  * The runner computes, and writes the checkpoints and metrics that this package knows. So a prepared folder can be carried to a
- * machine that has only Python, and brought back.
+ * machine that has only Python, and brought back. Just over 400 lines: what is written here is one format, which runner.py reads.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';

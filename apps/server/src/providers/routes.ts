@@ -2,7 +2,6 @@
  * The same paths as our own models have, for models of other endpoints: before ours, and past them to the next handler where the
  * model is one of ours. Fields are not checked here: what the other endpoint understands, it may be asked.
  */
-import { ApiError } from '@parley/protocol';
 import type { Context, Hono } from 'hono';
 import type { Environment } from '../app.ts';
 import { toApiError } from '../generation.ts';
@@ -56,10 +55,9 @@ async function forward(context: Context<Environment>, { remote, path, fields }: 
     yield 'data: [DONE]\n\n';
   }();
   return eventResponse({
-    texts,
+    texts, left,
     // What fails before the first event is an answer with its status.
     first: await texts.next(),
-    leave: () => left.abort(new ApiError('the client left', { status: 499 })),
     failure: (error) => eventText(toApiError(error).body),
   });
 }

@@ -1,4 +1,4 @@
-/** What every method of the store promises, over each database. The tree has a test of its own beside this (tree.test.ts). */
+/** What every method of the store promises, over each database. The tree has a test of its own beside this (tree.test.ts). Long, as every test runs over each. */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

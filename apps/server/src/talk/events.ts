@@ -8,5 +8,5 @@ export function numberedEvents(produce: (signal: AbortSignal) => AsyncIterable<r
   const texts = async function* (): AsyncGenerator<string, void> {
     for await (const batch of produce(left.signal)) yield batch.map(({ id, event }) => eventText(event, { id })).join('');
   }();
-  return eventResponse({ texts, leave: () => left.abort(new Error('the reader left')), failure: () => null, cacheControl: 'no-store' });
+  return eventResponse({ texts, left, failure: () => null, cacheControl: 'no-store' });
 }

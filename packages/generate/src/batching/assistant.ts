@@ -5,7 +5,7 @@
  * (The rejection sampling of both papers accepts somewhat more of what is drawn, and gives other texts of the same distribution.)
  */
 import { type LanguageModel, Runner } from '../runner.ts';
-import { logSumExp } from '../select.ts';
+import { argmax, logSumExp } from '../select.ts';
 import { commonPrefix } from './prefix-cache.ts';
 
 export interface GuessSettings {
@@ -48,9 +48,8 @@ export class Assistant implements Disposable {
     for (;;) {
       await runner.run([{ slot: 0, tokens: rest, past }]);
       past += rest.length;
-      const row = runner.row(0).subarray(0, this.#vocabSize);
-      let best = 0;
-      for (let i = 1; i < row.length; i++) if ((row[i] as number) > (row[best] as number)) best = i;
+      const row = runner.row(0);
+      const best = argmax(row);
       const sure = Math.exp((row[best] as number) - logSumExp(row)) >= confidence;
       if (sure) guesses.push(best);
       if (!sure || guesses.length === most) break;

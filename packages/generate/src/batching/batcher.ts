@@ -5,7 +5,8 @@
  *
  * Memory is taken as sequences grow. When it is used up, what is remembered of ended ones goes first, then the sequence that came
  * last loses its place, and computes its tokens again when there is room: the bits are the same, since a row's result depends
- * neither on its neighbours nor on how a sequence was cut into steps.
+ * neither on its neighbours nor on how a sequence was cut into steps. Over 400 lines, as places, plans and steps change one list of
+ * sequences, and who changes it when is what has to be read together.
  */
 import { Arena, MemoryLimitError } from '@parley/engine';
 import { KeyValueCache, type SequenceSpan } from '@parley/model';

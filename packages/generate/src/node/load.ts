@@ -1,7 +1,6 @@
 /** Opens a model folder for generation on this thread: backend, weights, tokenizer, and what the folder says about them. */
-import type { Backend } from '@parley/engine';
 import { type BackendOptions, createBackend } from '@parley/engine/node';
-import { parameterCount, type Transformer, type TransformerConfig, type WeightDType } from '@parley/model';
+import { parameterCount, type TransformerConfig, type WeightDType } from '@parley/model';
 import { adapterName, loadAdapter, loadGenerationConfig, loadModel, resolveAdapter, resolveModel } from '@parley/model/node';
 import type { Tokenizer } from '@parley/tokenizer';
 import { loadTokenizer } from '@parley/tokenizer/node';
@@ -74,7 +73,11 @@ export class LoadedGenerator extends BatchingGenerator {
     if (assistantModel !== undefined && batching === false) {
       throw new OptionError('an assistant guesses ahead in a shared batch, and batching is false: leave out one of the two', { option: 'assistantModel', value: assistantModel });
     }
+    if (assistantDtype !== undefined && assistantModel === undefined) {
+      throw new OptionError(`assistantDtype is ${assistantDtype}, and there is no assistant: pass an assistantModel`, { option: 'assistantDtype', value: assistantDtype });
+    }
     const [tokenizer, generation] = await Promise.all([loadTokenizer(folder), loadGenerationConfig(folder)]);
+    const assistantFolder = assistantModel === undefined ? null : await resolveAssistant(assistantModel, { folder, tokenizer });
     await using owned = new AsyncDisposableStack();
     const backend = owned.use(await createBackend(backendOptions));
     const model = owned.use(await loadModel(folder, { backend, ...(asked && { dtype: asked }) }));
@@ -88,10 +91,8 @@ export class LoadedGenerator extends BatchingGenerator {
       names.push(weight === 1 ? adapterName(adapterFolder) : `${adapterName(adapterFolder)}:${weight}`);
     }
     model.setAdapters(active);
-    if (assistantDtype !== undefined && assistantModel === undefined) {
-      throw new OptionError(`assistantDtype is ${assistantDtype}, and there is no assistant: pass an assistantModel`, { option: 'assistantDtype', value: assistantDtype });
-    }
-    const assistant = assistantModel === undefined ? undefined : await loadAssistant(assistantModel, { tokenizer, backend, dtype: assistantDtype ?? asked, owned });
+    const assistantDType = assistantDtype ?? asked;
+    const assistant = assistantFolder === null ? undefined : owned.use(await loadModel(assistantFolder, { backend, ...(assistantDType && { dtype: assistantDType }) }));
     const info: ModelInfo = {
       folder, dtype,
       family: config.family,
@@ -101,7 +102,7 @@ export class LoadedGenerator extends BatchingGenerator {
       vocabSize: config.vocabSize,
       chat: tokenizer.chatTemplate !== undefined,
       adapters: names,
-      assistant: assistant?.folder ?? null,
+      assistant: assistantFolder,
       backend: backend.description,
       threads: backend.threads,
       defaults: generation.defaults,
@@ -109,20 +110,16 @@ export class LoadedGenerator extends BatchingGenerator {
     };
     const kept = owned.move();
     const eosTokenId = generation.eosTokenIds.length > 0 ? generation.eosTokenIds : undefined;
-    return new LoadedGenerator(info, { model, assistant: assistant?.model, tokenizer, eosTokenId, onDispose: () => kept.disposeAsync() }, batching);
+    return new LoadedGenerator(info, { model, assistant, tokenizer, eosTokenId, onDispose: () => kept.disposeAsync() }, batching);
   }
 }
 
-/** The assistant, on the same backend. Throws OptionError where its tokens are others, and what loading throws. */
-async function loadAssistant(
-  name: string, { tokenizer, backend, dtype, owned }: { tokenizer: Tokenizer; backend: Backend; dtype: WeightDType | undefined; owned: AsyncDisposableStack },
-): Promise<{ readonly folder: string; readonly model: Transformer }> {
-  const folder = await resolveModel(name);
-  const differs = firstDifference(tokenizer, await loadTokenizer(folder));
-  if (differs !== null) {
-    throw new OptionError(`the assistant ${name} has other tokens than the model (${differs}), so its guesses would mean something else: take a smaller model of the same family`, { option: 'assistantModel', value: name });
-  }
-  return { folder, model: owned.use(await loadModel(folder, { backend, ...(dtype && { dtype }) })) };
+/** The assistant's folder. Throws OptionError where its tokens are others than those of the model in `folder`, and ModelNotFoundError. */
+async function resolveAssistant(name: string, { folder, tokenizer }: { folder: string; tokenizer: Tokenizer }): Promise<string> {
+  const own = await resolveModel(name);
+  const differs = own === folder ? null : firstDifference(tokenizer, await loadTokenizer(own));
+  if (differs === null) return own;
+  throw new OptionError(`the assistant ${name} has other tokens than the model (${differs}), so its guesses would mean something else: take a smaller model of the same family`, { option: 'assistantModel', value: name });
 }
 
 /** Models may leave rows of their tables unused, so that only tokens that both name are compared, and nearly all have to be. */
