@@ -16,7 +16,7 @@ export const benchmark: Benchmark = {
     const asked = questions(QUESTIONS);
     const open = { worker: false, batching: { maxBatch: 1 }, ...backend } as const;
     await using plain = await openGenerator(model, open);
-    await using assisted = await openGenerator(model, { ...open, assistantModel: model, assistantDtype: dtype });
+    await using assisted = await openGenerator(model, { ...open, assistant: { path: model, dtype } });
     const speeds = { plain: [] as number[], assisted: [] as number[], ratio: [] as number[] };
     const answer = async (generator: typeof plain, content: string, temperature: number): Promise<{ ms: number; tokens: readonly number[] }> => {
       const { sequences, timings } = await generator.generate({ messages: [{ role: 'user', content }] }, {

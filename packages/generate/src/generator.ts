@@ -125,7 +125,7 @@ export class LocalGenerator implements Generator, TextTools {
       throw new GenerateError('stop strings need a tokenizer, and this generator has none: pass stop tokens');
     }
     if ((settings.numAssistantTokens ?? 0) > 0 && this.#parts.assistant === undefined) {
-      throw new GenerateError(`numAssistantTokens is ${settings.numAssistantTokens}, and there is no assistant: open the model with an assistantModel`);
+      throw new GenerateError(`numAssistantTokens is ${settings.numAssistantTokens}, and there is no assistant: open the model with one`);
     }
     const setting = this.#promptSetting(settings);
     const prepared = prompts.map((prompt) => preparePrompt(prompt, setting));

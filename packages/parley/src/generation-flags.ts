@@ -126,7 +126,7 @@ export async function asked<Result>(work: () => Promise<Result>): Promise<Result
 /** Options that are flags here. Names of models, files and fields in a message stay what they are. */
 const FLAGS = new Set([
   'max_new_tokens', 'top_k', 'top_p', 'min_p', 'repetition_penalty', 'presence_penalty', 'frequency_penalty', 'no_repeat_ngram_size', 'stop_strings',
-  'prompt_lookup_num_tokens', 'num_assistant_tokens', 'assistant_model', 'num_return_sequences', 'num_beams', 'length_penalty', 'context_overflow',
+  'prompt_lookup_num_tokens', 'num_assistant_tokens', 'assistant_model', 'assistant_dtype', 'num_return_sequences', 'num_beams', 'length_penalty', 'context_overflow',
 ]);
 
 /** `num_return_sequences is 3` → `--num-return-sequences is 3`. */

@@ -74,6 +74,9 @@ export async function pipeline<Task extends keyof Pipelines>(task: Task, model: 
       throw new OptionError(`${option} is ${JSON.stringify(value)}: it has to be ${rule.range}`, { option, value });
     }
   }
+  if (options.assistant_dtype !== undefined && options.assistant_model === undefined) {
+    throw new OptionError(`assistant_dtype is ${options.assistant_dtype}, and there is no assistant: pass an assistant_model`, { option: 'assistant_dtype', value: options.assistant_dtype });
+  }
   // Each task has its own kind of pipeline, which TypeScript cannot see from a comparison.
   return (task === 'text-generation' ? await openGeneration(model, options) : await openSequenceTask(task, model, options)) as Pipelines[Task];
 }
@@ -91,9 +94,9 @@ async function openGeneration(model: string, options: PipelineOptions): Promise<
 
 async function openSequenceTask(task: keyof typeof SEQUENCE_TASKS, model: string, options: PipelineOptions): Promise<AsyncDisposable> {
   const { kind, make } = SEQUENCE_TASKS[task];
-  const { worker = true, adapters, assistantModel, assistantDtype, ...rest } = openOptions(options);
+  const { worker = true, adapters, assistant, ...rest } = openOptions(options);
   if (adapters !== undefined) throw new OptionError('adapters are for models that write: leave them out', { option: 'adapters', value: adapters });
-  if ((assistantModel ?? assistantDtype) !== undefined) throw new OptionError('assistants are for models that write: leave them out', { option: 'assistant_model', value: assistantModel });
+  if (assistant !== undefined) throw new OptionError('assistants are for models that write: leave them out', { option: 'assistant_model', value: assistant.path });
   const [{ openLocal, openWorker }, { loadTokenizer }, { resolveModel }] = await Promise.all([
     import('./sequence-model.ts'), import('@parley/tokenizer/node'), import('@parley/model/node'),
   ]);
@@ -116,15 +119,14 @@ function isAdapterList(value: unknown): boolean {
 
 const ownName = (dtype: NonNullable<PipelineOptions['dtype']>): 'f32' | 'q8' | 'q4' => (dtype === 'fp32' ? 'f32' : dtype);
 
-function openOptions({ dtype, backend, threads, simd, worker, adapters, assistant_model: assistantModel, assistant_dtype: assistantDtype }: PipelineOptions): OpenOptions {
+function openOptions({ dtype, backend, threads, simd, worker, adapters, assistant_model: assistant, assistant_dtype: assistantDtype }: PipelineOptions): OpenOptions {
   return {
     ...(dtype !== undefined && { dtype: ownName(dtype) }),
-    ...(assistantDtype !== undefined && { assistantDtype: ownName(assistantDtype) }),
     ...(backend !== undefined && { backend }),
     ...(threads !== undefined && { threads }),
     ...(simd !== undefined && { simd }),
     ...(worker !== undefined && { worker }),
-    ...(assistantModel !== undefined && { assistantModel }),
+    ...(assistant !== undefined && { assistant: { path: assistant, dtype: assistantDtype && ownName(assistantDtype) } }),
     ...(adapters !== undefined && { adapters: adapters.map((entry) => (typeof entry === 'string' ? { path: entry } : entry)) }),
   };
 }

@@ -15,12 +15,10 @@ export interface LoadOptions extends BackendOptions {
   /** LoRA adapters laid on the model, by name or path. What several add is summed. */
   readonly adapters?: readonly AdapterChoice[];
   /**
-   * A smaller model with the same tokens, by name or path, which guesses ahead while one text alone is being written: the same text,
-   * sooner where it is often right. It may be the model itself, held in fewer bits. Not without `batching`.
+   * A smaller model with the same tokens which guesses ahead while one text alone is being written: the same text, sooner where it is
+   * often right. It may be the model itself, held in fewer bits. Not without `batching`.
    */
-  readonly assistantModel?: string;
-  /** What the assistant's weights are held in. Default: as the model's. */
-  readonly assistantDtype?: WeightDType;
+  readonly assistant?: AssistantChoice;
   /** How requests share the model (see BatchingOptions). false: each is computed by itself, and nothing is remembered between them. */
   readonly batching?: BatchingOptions | false;
 }
@@ -30,6 +28,13 @@ export interface AdapterChoice {
   readonly path: string;
   /** How strongly it acts. Default 1. */
   readonly weight?: number;
+}
+
+export interface AssistantChoice {
+  /** A model's name or folder. */
+  readonly path: string;
+  /** What its weights are held in. Default: as the model's. */
+  readonly dtype?: WeightDType | undefined;
 }
 
 /** Facts about an open model. */
@@ -69,15 +74,12 @@ export class LoadedGenerator extends BatchingGenerator {
   /** Throws what the engine, the model and the tokenizer throw; nothing stays allocated then. */
   static async load(folder: string, options: LoadOptions = {}): Promise<LoadedGenerator> {
     const start = performance.now();
-    const { adapters = [], assistantModel, assistantDtype, dtype: asked, batching = {}, ...backendOptions } = options;
-    if (assistantModel !== undefined && batching === false) {
-      throw new OptionError('an assistant guesses ahead in a shared batch, and batching is false: leave out one of the two', { option: 'assistantModel', value: assistantModel });
-    }
-    if (assistantDtype !== undefined && assistantModel === undefined) {
-      throw new OptionError(`assistantDtype is ${assistantDtype}, and there is no assistant: pass an assistantModel`, { option: 'assistantDtype', value: assistantDtype });
+    const { adapters = [], assistant: chosen, dtype: asked, batching = {}, ...backendOptions } = options;
+    if (chosen !== undefined && batching === false) {
+      throw new OptionError('an assistant guesses ahead in a shared batch, and batching is false: leave out one of the two', { option: 'assistant', value: chosen });
     }
     const [tokenizer, generation] = await Promise.all([loadTokenizer(folder), loadGenerationConfig(folder)]);
-    const assistantFolder = assistantModel === undefined ? null : await resolveAssistant(assistantModel, { folder, tokenizer });
+    const assistantFolder = chosen === undefined ? null : await resolveAssistant(chosen.path, { folder, tokenizer });
     await using owned = new AsyncDisposableStack();
     const backend = owned.use(await createBackend(backendOptions));
     const model = owned.use(await loadModel(folder, { backend, ...(asked && { dtype: asked }) }));
@@ -91,8 +93,8 @@ export class LoadedGenerator extends BatchingGenerator {
       names.push(weight === 1 ? adapterName(adapterFolder) : `${adapterName(adapterFolder)}:${weight}`);
     }
     model.setAdapters(active);
-    const assistantDType = assistantDtype ?? asked;
-    const assistant = assistantFolder === null ? undefined : owned.use(await loadModel(assistantFolder, { backend, ...(assistantDType && { dtype: assistantDType }) }));
+    const assistantDtype = chosen?.dtype ?? asked;
+    const assistant = assistantFolder === null ? undefined : owned.use(await loadModel(assistantFolder, { backend, ...(assistantDtype && { dtype: assistantDtype }) }));
     const info: ModelInfo = {
       folder, dtype,
       family: config.family,
@@ -119,7 +121,7 @@ async function resolveAssistant(name: string, { folder, tokenizer }: { folder: s
   const own = await resolveModel(name);
   const differs = own === folder ? null : firstDifference(tokenizer, await loadTokenizer(own));
   if (differs === null) return own;
-  throw new OptionError(`the assistant ${name} has other tokens than the model (${differs}), so its guesses would mean something else: take a smaller model of the same family`, { option: 'assistantModel', value: name });
+  throw new OptionError(`the assistant ${name} has other tokens than the model (${differs}), so its guesses would mean something else: take a smaller model of the same family`, { option: 'assistant', value: name });
 }
 
 /** Models may leave rows of their tables unused, so that only tokens that both name are compared, and nearly all have to be. */

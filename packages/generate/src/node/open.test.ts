@@ -143,7 +143,7 @@ test('an assistant, here the model itself, leaves texts as they are, on a thread
   const options = { temperature: 1, seed: 3, maxNewTokens: 40, eosTokenId: [] };
   const expected = await plain.generate('Hello', options).result();
   for (const worker of [false, true]) {
-    await using assisted = await openGenerator(folder, { worker, backend: 'reference', assistantModel: folder, assistantDtype: 'f32' });
+    await using assisted = await openGenerator(folder, { worker, backend: 'reference', assistant: { path: folder, dtype: 'f32' } });
     expect(assisted.info.assistant).toBe(folder);
     expect((await assisted.generate('Hello', { ...options, numAssistantTokens: 4, assistantConfidenceThreshold: 0 }).result()).sequences).toEqual(expected.sequences);
     expect((await assisted.stats()).draftTokens).toBeGreaterThan(20);
@@ -151,7 +151,7 @@ test('an assistant, here the model itself, leaves texts as they are, on a thread
   expect(plain.info.assistant).toBeNull();
 });
 
-test('an assistant with other tokens, one where requests do not share a batch, and its weights without it are refused', async () => {
+test('an assistant with other tokens, and one where requests do not share a batch, are refused', async () => {
   const other = await mkdtemp(join(tmpdir(), 'parley-generate-'));
   try {
     const backend = new ReferenceBackend();
@@ -162,9 +162,8 @@ test('an assistant with other tokens, one where requests do not share a batch, a
     Object.assign(file.model.vocab, { [a]: file.model.vocab[b], [b]: file.model.vocab[a] });
     await saveTokenizer(Tokenizer.fromJSON(file), other);
     const refused = (more: object): Promise<ModelGenerator> => openGenerator(folder, { worker: false, backend: 'reference', ...more });
-    await expect(refused({ assistantModel: other })).rejects.toThrow(/has other tokens than the model \(token \d+ is /);
-    await expect(refused({ assistantModel: folder, batching: false })).rejects.toThrow(OptionError);
-    await expect(refused({ assistantDtype: 'q4' })).rejects.toThrow('pass an assistantModel');
+    await expect(refused({ assistant: { path: other } })).rejects.toThrow(/has other tokens than the model \(token \d+ is /);
+    await expect(refused({ assistant: { path: folder }, batching: false })).rejects.toThrow(OptionError);
   } finally {
     await rm(other, { recursive: true });
   }

@@ -48,6 +48,7 @@ test('an assistant model guesses ahead and changes nothing; tokens for one that 
   const assisted = await quick([...asked, '--assistant-model', folder, '--assistant-dtype', 'f32', '--num-assistant-tokens', '2']);
   expect(sequences(assisted)).toEqual(sequences(await quick(asked)));
   await expect(quick([...asked, '--num-assistant-tokens', '2'])).rejects.toThrow('--num-assistant-tokens is 2, and no assistant is open: open the model with an --assistant-model');
+  await expect(quick([...asked, '--assistant-dtype', 'q4'])).rejects.toThrow('--assistant-dtype is q4, and there is no assistant: pass an --assistant-model');
 });
 
 test('every flag of generation arrives: beams, answers, stops, penalties', async () => {
